@@ -1,0 +1,192 @@
+"""Sending one request until it is answered or cannot be: quota -> request -> classify -> retry.
+
+The only place that waits and the only place that retries. What happens for each status and failure:
+
+| answer                             | here                                                       | raised at last |
+|------------------------------------|------------------------------------------------------------|----------------|
+| 2xx                                | read and returned                                          |                |
+| 2xx that cannot be read            | as 5xx                                                     | `Unavailable`  |
+| 400, other 4xx, 3xx                | not retried                                                | `Rejected`     |
+| 401                                | not retried here: the client renews its token, once        | `Unauthorized` |
+| 403                                | not retried                                                | `Denied`       |
+| 404                                | not retried: the item's own clock decides                  | `NotReady`     |
+| 429                                | the group is silent, in every process, for Retry-After     | `RateLimited`  |
+|                                    | (absent: `penalty_s`); then retried                        |                |
+| 5xx, time-out, reset, cut body     | retried after 1, 2, 4, 8 s (jittered), or Retry-After      | `Unavailable`  |
+
+Attempts and total time are both capped (`Retry`). Every attempt takes its own place in the quota.
+"""
+
+import asyncio
+import logging
+import random
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import TypeVar
+
+import httpx
+import msgspec
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt, stop_after_delay
+
+from connectors.errors import ConnectorError, Denied, NotReady, RateLimited, Rejected, Unauthorized, Unavailable
+from connectors.limits import Quotas
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+LONGEST_WAIT_S = 3600.0
+AFTER_PENALTY_S = 0.5  # the platform's penalty began when its 429 was sent, a little before we read it
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """How long one request is tried for: attempts and seconds in all, first and longest backoff in seconds."""
+
+    attempts: int = 5
+    total_s: float = 600.0
+    first_s: float = 1.0
+    longest_s: float = 30.0
+    penalty_s: float = 60.0
+
+
+def backoff_s(attempt: int, retry_after_s: float | None, retry: Retry, jitter: float) -> float:
+    """Seconds to wait after failed attempt `attempt` (from 1): doubling, ±25 % by `jitter` (0 to 1)."""
+    if retry_after_s is not None:
+        return min(retry_after_s, LONGEST_WAIT_S)
+    doubled = retry.first_s * 2.0 ** (attempt - 1)
+    return float(min(doubled, retry.longest_s)) * (0.75 + jitter / 2)
+
+
+class Http:
+    """Requests under quota, with retries; counts what it spends."""
+
+    def __init__(
+        self,
+        client: httpx.AsyncClient,
+        quotas: Quotas,
+        retry: Retry,
+        *,
+        timeout_s: float = 30.0,
+        rng: random.Random | None = None,
+    ) -> None:
+        """`timeout_s` bounds one attempt as a whole, from connecting to the last byte of its answer."""
+        self._client, self._quotas, self._retry, self._timeout_s = client, quotas, retry, timeout_s
+        self._rng = rng or random.Random()  # noqa: S311 - jitter, not a secret
+        self._turn: dict[str, asyncio.Lock] = {}
+        self.spent: Counter[tuple[str, str]] = Counter()
+        self.server_date: str | None = None
+
+    async def send(self, group: str, request: httpx.Request, read: Callable[[bytes], T]) -> T:
+        """What `read` makes of the body of a 2xx answer.
+
+        `read` raises msgspec.DecodeError for a body that it cannot read. Raises a ConnectorError, per the table above.
+        """
+        attempts = AsyncRetrying(
+            sleep=asyncio.sleep,
+            retry=retry_if_exception_type((RateLimited, Unavailable)),
+            stop=stop_after_attempt(self._retry.attempts) | stop_after_delay(self._retry.total_s),
+            wait=self._wait_s,
+            before_sleep=_report,
+            reraise=True,
+        )
+        return await attempts(self._attempt, group, request, read)
+
+    async def _attempt(self, group: str, request: httpx.Request, read: Callable[[bytes], T]) -> T:
+        await self._await_turn(group)
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                response = await self._client.send(request)
+        except (httpx.TransportError, TimeoutError) as error:
+            self.spent[group, type(error).__name__] += 1
+            raise Unavailable(f"{group}: no answer ({type(error).__name__})", group=group) from None
+        self.spent[group, str(response.status_code)] += 1
+        self.server_date = response.headers.get("date", self.server_date)
+        if not response.is_success:
+            raise self._failure(group, response)
+        try:
+            return read(response.content)
+        except msgspec.DecodeError as error:
+            # The body of a login that was answered well holds tokens: it goes nowhere.
+            body = "" if group.startswith("auth") else _text(response.content)
+            message = f"{group}: status {response.status_code} with a body that cannot be read ({error})"
+            raise Unavailable(message, group=group, status=response.status_code, body=body) from None
+
+    async def _await_turn(self, group: str) -> None:
+        """Return when the group's quota has a place, first come, first served within this process."""
+        quota = self._quotas[group]
+        async with self._turn.setdefault(group, asyncio.Lock()):
+            while (wait_s := quota.take()) > 0:
+                await asyncio.sleep(wait_s)
+
+    def _failure(self, group: str, response: httpx.Response) -> ConnectorError:
+        error = classify(group, response)
+        if isinstance(error, RateLimited):
+            silent_s = self._retry.penalty_s if error.retry_after_s is None else error.retry_after_s
+            self._quotas[group].silence(min(silent_s, LONGEST_WAIT_S) + AFTER_PENALTY_S)
+        return error
+
+    def _wait_s(self, state: RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome else None
+        if isinstance(error, RateLimited):
+            return 0.0  # the silenced quota makes everyone wait, this request included
+        retry_after_s = error.retry_after_s if isinstance(error, ConnectorError) else None
+        return backoff_s(state.attempt_number, retry_after_s, self._retry, self._rng.random())
+
+
+def classify(group: str, response: httpx.Response) -> ConnectorError:
+    """The error that an answer without success stands for."""
+    status, code, said = response.status_code, *_reason(response.content)
+    body = _text(response.content)
+    message = f"{group}: status {status}" + (f", {said}" if said else "")
+    if status == 401:
+        return Unauthorized(message, group=group, status=status, code=code, body=body)
+    if status == 403:
+        return Denied(message, group=group, status=status, code=code, body=body)
+    if status == 404:
+        return NotReady(message, group=group, status=status, code=code, body=body)
+    if status == 429:
+        return RateLimited(message, group=group, status=status, code=code, retry_after_s=_retry_after_s(response))
+    if status >= 500:
+        return Unavailable(message, group=group, status=status, code=code, retry_after_s=_retry_after_s(response))
+    return Rejected(message, group=group, status=status, code=code, body=body)
+
+
+def _reason(body: bytes) -> tuple[str | None, str]:
+    """The error code and the sentence in an error body, JSON as the specification's `Errors` or plain text."""
+    try:
+        fields = msgspec.json.decode(body, type=dict[str, object])
+    except msgspec.DecodeError:
+        return None, _text(body)[:200].strip()
+    code = fields.get("errorCode") or fields.get("error")
+    said = [fields.get(name) for name in ("generalMessage", "developerMessage", "error_description", "message")]
+    validation = fields.get("validationErrors")
+    if isinstance(validation, list):
+        said += [item.get("message") for item in validation if isinstance(item, dict)]
+    words = "; ".join(dict.fromkeys(str(word) for word in (code, *said) if word))
+    return (str(code) if code else None), words[:500]
+
+
+def _retry_after_s(response: httpx.Response) -> float | None:
+    """Seconds that the answer asks to wait: a number, or a date against the answer's own date; None when absent."""
+    value = response.headers.get("retry-after", "")
+    try:
+        return max(0.0, float(value))
+    except ValueError:
+        pass
+    try:
+        asked = parsedate_to_datetime(value) - parsedate_to_datetime(response.headers.get("date", ""))
+    except (TypeError, ValueError):
+        return None
+    return max(0.0, asked.total_seconds())
+
+
+def _text(body: bytes) -> str:
+    return body[:2000].decode("utf-8", "replace")
+
+
+def _report(state: RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome else None
+    if isinstance(error, ConnectorError):
+        log.info("retry group=%s status=%s attempt=%d", error.group, error.status, state.attempt_number)

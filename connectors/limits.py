@@ -1,0 +1,140 @@
+"""Request quotas that every process with the same credentials shares.
+
+group    requests that the platform counts together: `transcripts`, `metadata:<sub-account>`, `auth:ringcx`, ...
+limit    so many requests in any interval of so many seconds; a group may have several
+log      the sliding-window log of a group: one row per request sent, in an SQLite file (pyrate-limiter's)
+penalty  after a 429 the group is silent until a moment that is kept beside the log, so in every process
+
+Nothing here waits: a caller is told how long to, and asks again. The log records the moment of each grant, freshly
+read, so a window never holds more than its limit, and a burst of the whole limit is allowed at once. The platform
+counts *arrivals*, which trail the grants by a varying delay; each interval is therefore taken a little longer than
+the platform's (`margin_s`), so that a late arrival and a prompt one never share one of its windows.
+"""
+
+import hashlib
+import sqlite3
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import cast
+
+from pyrate_limiter import Rate, RateItem, SQLiteBucket
+
+MARGIN_SHARE, MARGIN_MAX_S = 0.015, 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """At most `requests` in any `seconds`."""
+
+    requests: int
+    seconds: float
+
+
+def parse_limits(text: str) -> tuple[Limit, ...]:
+    """The limits that `3/60,9/900` states (requests/seconds), shortest interval first.
+
+    Raises ValueError for anything else, and for limits of which one makes another meaningless.
+    """
+    limits = []
+    for part in text.split(","):
+        requests, slash, seconds = part.strip().partition("/")
+        if not slash or not requests.strip().isdigit() or int(requests) < 1 or not float(seconds) > 0:
+            raise ValueError(f"{part.strip()!r} is not requests/seconds, such as 120/60")
+        limits.append(Limit(int(requests), float(seconds)))
+    limits.sort(key=lambda limit: limit.seconds)
+    for short, long in pairwise(limits):
+        if short.seconds == long.seconds or short.requests >= long.requests:
+            raise ValueError(f"{text!r}: a longer interval must allow more requests than a shorter one")
+    return tuple(limits)
+
+
+def margin_s(seconds: float) -> float:
+    """How much longer than the platform's an interval is taken here: 1.5 %, at most a second."""
+    return min(seconds * MARGIN_SHARE, MARGIN_MAX_S)
+
+
+class Quota:
+    """One group's log and penalty, shared through `path` by every process that opens it."""
+
+    def __init__(self, path: Path, limits: tuple[Limit, ...], clock: Callable[[], float]) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.limits = limits
+        self._clock = clock
+        rates = [Rate(limit.requests, round((limit.seconds + margin_s(limit.seconds)) * 1000)) for limit in limits]
+        self._bucket = SQLiteBucket.init_from_file(rates, table="log", db_path=str(path), use_file_lock=True)
+        with self._bucket.lock:
+            self._sql("CREATE TABLE IF NOT EXISTS penalty (until_ms INTEGER)")
+            self._bucket.leak(self._now_ms())
+
+    def take(self) -> float:
+        """Seconds to wait before asking again; 0 when the request may be sent now (and is counted)."""
+        with self._bucket.lock:
+            now = self._now_ms()
+            silent_ms = self._silent_until_ms() - now
+            if silent_ms > 0:
+                return silent_ms / 1000
+            # A clock set back would leave rows in the future, which would block the group until they are past.
+            self._sql("DELETE FROM log WHERE item_timestamp > ?", now)
+            item = RateItem("request", now)
+            if self._bucket.put(item):
+                return 0.0
+            wait_ms = cast("int", self._bucket.waiting(item))
+            self._bucket.leak(now)
+        return max(wait_ms, 1) / 1000
+
+    def silence(self, seconds: float) -> None:
+        """Nobody sends in this group for `seconds`, unless it is silent for longer already."""
+        with self._bucket.lock:
+            until = self._now_ms() + round(seconds * 1000)
+            if until > self._silent_until_ms():
+                self._sql("DELETE FROM penalty")
+                self._sql("INSERT INTO penalty VALUES (?)", until)
+
+    def silent_for_s(self) -> float:
+        """Seconds until the group may speak again; 0 when it may now."""
+        with self._bucket.lock:
+            return max(0.0, (self._silent_until_ms() - self._now_ms()) / 1000)
+
+    def used(self, seconds: float) -> int:
+        """Requests of the last `seconds`, by all processes; complete for up to the longest interval."""
+        with self._bucket.lock:
+            since = self._now_ms() - round(seconds * 1000)
+            return int(self._sql("SELECT count(*) FROM log WHERE item_timestamp > ?", since)[0][0])
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._bucket.close()  # type: ignore[no-untyped-call]
+
+    def _silent_until_ms(self) -> int:
+        return int(self._sql("SELECT coalesce(max(until_ms), 0) FROM penalty")[0][0])
+
+    def _sql(self, statement: str, *parameters: int) -> list[sqlite3.Row]:
+        with self._bucket.conn:
+            return self._bucket.conn.execute(statement, parameters).fetchall()
+
+    def _now_ms(self) -> int:
+        return round(self._clock() * 1000)
+
+
+class Quotas:
+    """Every group's quota, opened when first asked for, under one folder per set of credentials."""
+
+    def __init__(self, folder: Path, limits: Mapping[str, tuple[Limit, ...]], clock: Callable[[], float]) -> None:
+        """`limits` by the group's name up to the first colon: `metadata` holds for every `metadata:<sub-account>`."""
+        self._folder, self._limits, self._clock = folder, limits, clock
+        self._open: dict[str, Quota] = {}
+
+    def __getitem__(self, group: str) -> Quota:
+        if group not in self._open:
+            kind = group.partition(":")[0]
+            name = f"{kind}-{hashlib.sha256(group.encode()).hexdigest()[:12]}.sqlite"
+            self._open[group] = Quota(self._folder / name, self._limits[kind], self._clock)
+        return self._open[group]
+
+    def close(self) -> None:
+        """Let go of the files."""
+        for quota in self._open.values():
+            quota.close()
+        self._open.clear()

@@ -1,0 +1,112 @@
+"""RingCX's endpoints as functions: which sub-accounts there are, what happened in a window, what was said in a segment.
+
+Each call takes its place in the group's quota, is retried as `connectors.http` says, and has its token renewed once
+when RingCX answers 401. Raises the errors of `connectors.errors`.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TypeVar
+from urllib.parse import quote
+
+import httpx
+import msgspec
+
+from connectors.errors import Denied, Unauthorized
+from connectors.http import Http
+from connectors.ringcx import parse
+from connectors.ringcx.auth import Auth
+from connectors.ringcx.records import Listing, Page, SubAccount, Transcript
+
+T = TypeVar("T")
+
+ADMIN, TRANSCRIPTS = "admin", "transcripts"
+PERMISSIONS = {
+    ADMIN: "The user needs access to RingCX Admin, and the app the OAuth scope ReadAccounts.",
+    "metadata": "The user needs WEM access to this sub-account, and the app the OAuth scope ReadAccounts.",
+    TRANSCRIPTS: (
+        "Transcripts need 'Enable AI Summaries' on the queue (RingCX Admin > Routing > Voice/Digital Queues & Skills >"
+        " AI Tools), and the user access to this sub-account."
+    ),
+}
+
+
+def metadata_group(sub_account_id: str) -> str:
+    """The quota group of one sub-account's interaction metadata."""
+    return f"metadata:{sub_account_id}"
+
+
+class RingCX:
+    """One RingCX user's view of the platform."""
+
+    def __init__(self, http: Http, auth: Auth, base_url: str, platform_url: str) -> None:
+        self._http, self._auth = http, auth
+        self._base_url, self._platform_url = base_url, platform_url
+
+    async def rc_account_id(self) -> str | None:
+        """The RingCentral account of the logged-in user; None with a ready token, which cannot ask RingCentral.
+
+        Source: `GET /restapi/v1.0/account/~`.
+        """
+        token = await self._auth.platform_token()
+        if token is None:
+            return None
+        request = httpx.Request("GET", f"{self._platform_url}/restapi/v1.0/account/~", headers=_bearer(token))
+        answer = await self._http.send(ADMIN, request, msgspec.json.Decoder(dict[str, object]).decode)
+        return str(answer["id"]) if "id" in answer else None
+
+    async def sub_accounts(self) -> list[SubAccount]:
+        """Every sub-account that the user may use. Source: `GET /voice/api/v1/admin/accounts`."""
+        return await self._call(ADMIN, "GET", "/voice/api/v1/admin/accounts", parse.parse_sub_accounts)
+
+    async def metadata(self, rc_account_id: str, sub_account_id: str, start: datetime, end: datetime) -> Page[Listing]:
+        """The segments that ended in `[start, end)`, as RingCX lists them now; whole seconds.
+
+        Source: `POST .../interaction-metadata`, whose `segmentEndTime` is the beginning of the window.
+        """
+        body = {
+            "segmentEndTime": start.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S"),
+            "timeInterval": int((end - start).total_seconds()),
+            "timeZone": "UTC",  # a local zone repeats or skips an hour at a daylight-saving change
+        }
+        path = _account_path(rc_account_id, sub_account_id) + "/interaction-metadata"
+        group = metadata_group(sub_account_id)
+        return await self._call(group, "POST", path, lambda raw: parse.parse_metadata(raw, sub_account_id), body)
+
+    async def transcript(self, rc_account_id: str, sub_account_id: str, dialog_id: str, segment_id: str) -> Transcript:
+        """What was said in one segment. Raises NotReady until RingCX has it, and after its retention.
+
+        Source: `GET .../transcripts/dialogs/{dialogId}/segments/{segmentId}`.
+        """
+        path = f"{_account_path(rc_account_id, sub_account_id)}/transcripts/dialogs/{_part(dialog_id)}"
+        path += f"/segments/{_part(segment_id)}"
+        return await self._call(TRANSCRIPTS, "GET", path, parse.parse_transcript)
+
+    async def _call(self, group: str, method: str, path: str, read: Callable[[bytes], T], body: object = None) -> T:
+        async def send(token: str) -> T:
+            request = httpx.Request(method, self._base_url + path, headers=_bearer(token), json=body)
+            return await self._http.send(group, request, read)
+
+        token = await self._auth.token()
+        try:
+            try:
+                return await send(token)
+            except Unauthorized:
+                return await send(await self._auth.renew(token))
+        except Denied as error:
+            help_text = PERMISSIONS[group.partition(":")[0]]
+            raise Denied(f"{error}. {help_text}", group=group, status=403, code=error.code, body=error.body) from None
+
+
+def _bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}", "Accept": "application/json"}
+
+
+def _account_path(rc_account_id: str, sub_account_id: str) -> str:
+    return f"/voice/api/cx/integration/v1/accounts/{_part(rc_account_id)}/sub-accounts/{_part(sub_account_id)}"
+
+
+def _part(identifier: str) -> str:
+    """An id as one part of a path, everything but unreserved characters encoded; `.` and `..` too, which are steps."""
+    encoded = quote(identifier, safe="")
+    return encoded.replace(".", "%2E") if encoded in (".", "..") else encoded

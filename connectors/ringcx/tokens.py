@@ -1,0 +1,47 @@
+"""Logged-in tokens, shared between processes through one file that only its owner can read.
+
+RingCX's access token lives 5 minutes and may be exchanged 5 times a minute, so processes with the same credentials use
+one another's: whoever holds the file's lock may log in, the others wait for it and read what it wrote.
+"""
+
+import os
+from pathlib import Path
+
+import msgspec
+from filelock import AsyncFileLock
+
+
+class Tokens(msgspec.Struct, frozen=True, kw_only=True):
+    """RingCentral's and RingCX's tokens with the epoch second at which each ends; empty and 0 where there is none."""
+
+    rc_access: str = ""
+    rc_ends_at: float = 0.0
+    access: str = ""
+    ends_at: float = 0.0
+    refresh: str = ""
+
+    def __repr__(self) -> str:
+        return f"Tokens(rc_ends_at={self.rc_ends_at:.0f}, ends_at={self.ends_at:.0f})"
+
+
+class TokenFile:
+    """The tokens of one set of credentials."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._path = path
+        self.lock = AsyncFileLock(path.with_suffix(".lock"))
+
+    def read(self) -> Tokens:
+        """What was last written; no tokens when there is nothing, or nothing readable."""
+        try:
+            return msgspec.json.decode(self._path.read_bytes(), type=Tokens)
+        except (OSError, msgspec.DecodeError):
+            return Tokens()
+
+    def write(self, tokens: Tokens) -> None:
+        """Replace the file in one step, readable by its owner only."""
+        fresh = self._path.with_suffix(f".{os.getpid()}")
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.write(msgspec.json.encode(tokens))
+        fresh.replace(self._path)

@@ -1,0 +1,157 @@
+"""Ingest and backfill as plain functions: plan, run, and say in `runs` what came of it. Know no Prefect."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from importlib.metadata import version
+from uuid import UUID
+
+import pyarrow as pa
+
+from connectors.errors import ConnectorError
+from flows import tables
+from flows.pipeline import Job, Run, Step, untracked
+from flows.planning import plan_backfill, plan_ingest
+from flows.runtime import Accounts, Runtime
+from flows.tally import Tally
+from flows.windows import Window, floor
+from sinks.changes import Upsert
+from sinks.errors import LakeError
+
+DEFAULT_HISTORY = timedelta(days=1)
+DONE, FAILED, RUNNING = "done", "failed", "running"
+
+Progress = Callable[[Tally], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a run did. `pending`: transcripts still to come; `covered`: per sub-account, the last stretch polled."""
+
+    run_id: str
+    kind: str
+    started_at: datetime
+    finished_at: datetime
+    tally: Tally
+    pending: int
+    covered: Mapping[str, Window]
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything that was asked for came."""
+        return not self.tally.troubles
+
+
+async def ingest(
+    runtime: Runtime,
+    *,
+    max_minutes: float | None = None,
+    step: Step[None] = untracked,
+    on_progress: Progress = lambda tally: None,
+) -> Report:
+    """One incremental pass: every window up to the horizon that has not been polled, then all transcripts that are due.
+
+    Starts nothing new after `max_minutes`; the next pass goes on where this one stopped.
+    """
+
+    def plan(sub_account_id: str, now: datetime) -> list[Window]:
+        start = _history_start(runtime, sub_account_id, now)
+        return plan_ingest(_covered(runtime, sub_account_id), start, now, runtime.grid)
+
+    return await _load(runtime, "ingest", plan, max_minutes, step, on_progress)
+
+
+async def backfill(
+    runtime: Runtime,
+    span: Window,
+    *,
+    max_minutes: float | None = None,
+    step: Step[None] = untracked,
+    on_progress: Progress = lambda tally: None,
+) -> Report:
+    """Every window of `span` that has not been polled, then all transcripts that are due. Resumable at any point."""
+
+    def plan(sub_account_id: str, now: datetime) -> list[Window]:
+        return plan_backfill(_covered(runtime, sub_account_id), span, now, runtime.grid)
+
+    return await _load(runtime, "backfill", plan, max_minutes, step, on_progress)
+
+
+async def _load(
+    runtime: Runtime,
+    kind: str,
+    plan: Callable[[str, datetime], list[Window]],
+    max_minutes: float | None,
+    step: Step[None],
+    on_progress: Progress,
+) -> Report:
+    started_at = runtime.now()
+    run_id = str(UUID(int=runtime.rng.getrandbits(128), version=4))
+    runtime.lake.create()
+    _record(runtime, run_id, kind, RUNNING, started_at)
+    run: Run | None = None
+    try:
+        accounts: Accounts = await runtime.accounts()
+        job = Job(
+            run_id=run_id,
+            purpose=kind,
+            rc_account_id=accounts.rc_account_id,
+            plan={account: plan(account, started_at) for account in accounts.sub_account_ids},
+            step=runtime.grid.step,
+            patience=runtime.patience,
+            concurrency=runtime.settings.ringcx_concurrency,
+            claim_for=runtime.claim_for,
+            until=None if max_minutes is None else started_at + timedelta(minutes=max_minutes),
+        )
+        run = Run(job, runtime.source, runtime.lake, runtime.clock, step, on_progress, runtime.rng)
+        on_progress(run.tally)
+        tally = await run.execute()
+    except BaseException as error:
+        tally = run.tally if run else Tally()
+        said = str(error) if isinstance(error, (ConnectorError, LakeError)) else type(error).__name__
+        tally.troubles.append(said)
+        _record(runtime, run_id, kind, FAILED, started_at, tally)
+        raise
+    if not tally.adds_up():
+        tally.troubles.append("what was read is not what was loaded, skipped and quarantined: please report this")
+    _record(runtime, run_id, kind, FAILED if tally.troubles else DONE, started_at, tally)
+    return Report(
+        run_id, kind, started_at, runtime.now(), tally, _pending(runtime), _last_covered(runtime, job.plan.keys())
+    )
+
+
+def _record(
+    runtime: Runtime, run_id: str, kind: str, state: str, started_at: datetime, tally: Tally | None = None
+) -> None:
+    """The run's row, as it begins and as it ends."""
+    row: dict[str, object] = {"run_id": run_id, "kind": kind, "state": state, "started_at": started_at}
+    row["version"] = version("ringcx-etl")
+    if tally is not None:
+        row |= {"finished_at": runtime.now(), **tally.columns(runtime.http.spent)}
+    rows = pa.Table.from_pylist([row], tables.RUNS.schema)
+    runtime.lake.commit([Upsert(tables.RUNS, rows)], f"{kind} {run_id}: {state}")
+
+
+def _covered(runtime: Runtime, sub_account_id: str) -> list[Window]:
+    sql = "SELECT covered_from, covered_until FROM covered WHERE sub_account_id = ? ORDER BY covered_from"
+    return [Window(*row.values()) for row in runtime.lake.query(sql, [sub_account_id]).to_pylist()]
+
+
+def _history_start(runtime: Runtime, sub_account_id: str, now: datetime) -> datetime:
+    """Where this sub-account's history begins: as set, or where its first ingest began, or a day back."""
+    step = runtime.grid.step
+    if runtime.settings.ringcx_start is not None:
+        return floor(runtime.settings.ringcx_start, step)
+    sql = "SELECT min(window_start) AS first FROM windows WHERE sub_account_id = ? AND purpose = 'ingest'"
+    first: datetime | None = runtime.lake.query(sql, [sub_account_id]).to_pylist()[0]["first"]
+    return floor(first or now - DEFAULT_HISTORY, step)
+
+
+def _pending(runtime: Runtime) -> int:
+    sql = "SELECT count(*) AS pending FROM segments WHERE transcript_state = 'pending'"
+    return int(runtime.lake.query(sql).to_pylist()[0]["pending"])
+
+
+def _last_covered(runtime: Runtime, sub_account_ids: Iterable[str]) -> dict[str, Window]:
+    stretches = {account: _covered(runtime, account) for account in sub_account_ids}
+    return {account: windows[-1] for account, windows in stretches.items() if windows}

@@ -1,0 +1,147 @@
+"""The composition root: everything is built here, once, from settings, and passed on."""
+
+import logging
+import random
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+
+import httpx
+
+from connectors.http import Http, Retry
+from connectors.limits import Quotas
+from connectors.ringcx.auth import Auth, Credentials, JwtLogin, StaticToken
+from connectors.ringcx.client import RingCX
+from connectors.ringcx.records import SubAccount
+from connectors.ringcx.tokens import TokenFile
+from flows.outcomes import Patience
+from flows.planning import Grid
+from flows.settings import Settings, SettingsError
+from flows.tables import TABLES
+from sinks.lake import Lake
+from sinks.location import Location
+
+VIEWS = Path(__file__).parent / "views"
+LAYOUT_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Accounts:
+    """Whose conversations a run is about. `listed`: what RingCX says of the sub-accounts, where it was asked."""
+
+    rc_account_id: str
+    sub_account_ids: tuple[str, ...]
+    listed: tuple[SubAccount, ...] = ()
+
+
+@dataclass
+class Runtime:
+    """What a run works with."""
+
+    settings: Settings
+    lake: Lake
+    http: Http
+    quotas: Quotas
+    source: RingCX
+    clock: Callable[[], float]
+    rng: random.Random = field(default_factory=random.Random)  # jitter and ids, not secrets
+
+    @cached_property
+    def grid(self) -> Grid:
+        """How time is cut."""
+        s = self.settings
+        seconds = (s.ringcx_window_seconds, s.ringcx_offset_seconds, s.ringcx_max_interval_seconds)
+        return Grid(*(timedelta(seconds=value) for value in seconds))
+
+    @property
+    def patience(self) -> Patience:
+        """When to stop asking for a transcript."""
+        return Patience(self.settings.ringcx_reject_after, timedelta(days=self.settings.ringcx_retention_days))
+
+    @property
+    def claim_for(self) -> timedelta:
+        """How long a claim holds: longer than its transcripts can take under the limits, twice over."""
+        slowest = max(limit.seconds / limit.requests for limit in self.settings.ringcx_transcript_limits)
+        return timedelta(minutes=5) + timedelta(seconds=4 * 240 * slowest)
+
+    def now(self) -> datetime:
+        """This moment."""
+        return datetime.fromtimestamp(self.clock(), UTC)
+
+    async def accounts(self) -> Accounts:
+        """Whom to ask for: what the settings name, else what RingCX says. Raises SettingsError where neither does."""
+        settings = self.settings
+        rc_account_id, wanted = settings.ringcx_account_id, settings.ringcx_sub_account_ids
+        listed: tuple[SubAccount, ...] = ()
+        if not wanted or not rc_account_id:
+            rc_account_id = rc_account_id or await self.source.rc_account_id() or ""
+        if not wanted or not rc_account_id:
+            listed = tuple(await self.source.sub_accounts())
+            wanted = wanted or tuple(account.account_id for account in listed)
+            rc_account_id = rc_account_id or next((a.rc_account_id for a in listed if a.rc_account_id), "")
+        if not rc_account_id:
+            raise SettingsError("RINGCX_ACCOUNT_ID: RingCX does not tell it to a ready token; set it.")
+        if not wanted:
+            raise SettingsError("This user sees no RingCX sub-account: give it access, or set RINGCX_SUB_ACCOUNT_IDS.")
+        return Accounts(rc_account_id, tuple(wanted), listed)
+
+
+def open_lake(settings: Settings) -> Lake:
+    """The lake that the settings name; nothing is opened or made yet."""
+    views = {file.stem: file.read_text() for file in sorted(VIEWS.glob("*.sql"))}
+    location = Location.parse(settings.ringcx_lake, settings.ringcx_data_path)
+    return Lake(location, TABLES, views, version=LAYOUT_VERSION)
+
+
+@asynccontextmanager
+async def open_runtime(settings: Settings, clock: Callable[[], float] = time.time) -> AsyncIterator[Runtime]:
+    """A runtime with connections that are closed at the end. Raises SettingsError without credentials."""
+    settings.require_credentials()
+    quotas = Quotas(
+        settings.state_folder / "quotas",
+        {
+            "transcripts": settings.ringcx_transcript_limits,
+            "metadata": settings.ringcx_metadata_limits,
+            "auth": settings.ringcx_auth_limits,
+            "admin": settings.ringcx_admin_limits,
+        },
+        clock,
+    )
+    in_flight = settings.ringcx_concurrency + 4
+    pool = httpx.Limits(max_connections=in_flight, max_keepalive_connections=in_flight)
+    async with httpx.AsyncClient(limits=pool, timeout=settings.ringcx_timeout_seconds) as client:
+        retry = Retry(attempts=settings.ringcx_retry_attempts, penalty_s=settings.ringcx_penalty_seconds)
+        http = Http(client, quotas, retry, timeout_s=settings.ringcx_timeout_seconds)
+        source = RingCX(http, _auth(settings, http, clock), settings.ringcx_base_url, settings.ringcentral_base_url)
+        lake = open_lake(settings)
+        try:
+            yield Runtime(settings, lake, http, quotas, source, clock)
+        finally:
+            lake.close()
+            quotas.close()
+
+
+def quiet_logging(level: str) -> None:
+    """Log lines of at least `level` to standard error, and none of the libraries' chatter."""
+    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    for name in ("httpx", "httpcore", "filelock", "pyrate_limiter"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _auth(settings: Settings, http: Http, clock: Callable[[], float]) -> Auth:
+    token = settings.ringcx_access_token.get_secret_value()
+    if token:
+        return StaticToken(token)
+    credentials = Credentials(
+        platform_url=settings.ringcentral_base_url,
+        ringcx_url=settings.ringcx_base_url,
+        client_id=settings.ringcentral_client_id,
+        client_secret=settings.ringcentral_client_secret.get_secret_value(),
+        jwt=settings.ringcentral_jwt.get_secret_value(),
+    )
+    file = TokenFile(settings.state_folder / "tokens.json")
+    return JwtLogin(credentials, http, file, clock, lifetime_s=settings.ringcx_token_seconds)

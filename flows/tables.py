@@ -1,0 +1,298 @@
+"""The tables, and RingCX's records as their rows. The one place that knows both.
+
+Grain, key and every column's meaning are declared here; the data dictionary and the lake's comments come from it.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import TypeAlias
+
+import msgspec
+import pyarrow as pa
+
+from connectors.ringcx.records import Listing, Problem, Segment, Utterance, wire_name
+from flows.windows import Window
+from sinks.schema import Table, field
+
+Field: TypeAlias = "pa.Field[pa.DataType]"
+INSTANT = pa.timestamp("us", tz="UTC")
+SEGMENT_KEY = ("sub_account_id", "dialog_id", "segment_id")
+
+METADATA = "RingCX interaction-metadata"
+TRANSCRIPT = "RingCX transcripts"
+OURS = "ringcx-etl"
+
+# A transcript's states. Every one but the last four is asked for again.
+ABSENT, PENDING, STORED, EMPTY, REJECTED, EXPIRED = "absent", "pending", "stored", "empty", "rejected", "expired"
+
+
+def _metadata(name: str, kind: pa.DataType, description: str, unit: str = "", *, nullable: bool = True) -> Field:
+    return field(name, kind, description, unit=unit, source=f"{METADATA}: {wire_name(name)}", nullable=nullable)
+
+
+def _spoken(name: str, kind: pa.DataType, description: str, wire: str = "", unit: str = "") -> Field:
+    return field(name, kind, description, unit=unit, source=f"{TRANSCRIPT}: {wire or wire_name(name)}")
+
+
+def _ours(name: str, kind: pa.DataType, description: str, unit: str = "", *, nullable: bool = True) -> Field:
+    return field(name, kind, description, unit=unit, source=OURS, nullable=nullable)
+
+
+KEY_FIELDS = [
+    _metadata("sub_account_id", pa.string(), "RingCX sub-account that the segment belongs to", nullable=False),
+    _metadata("dialog_id", pa.string(), "Whole interaction: one call or chat", nullable=False),
+    _metadata("segment_id", pa.string(), "One participant's leg; repeats under other dialogs", nullable=False),
+]
+
+METADATA_FIELDS = [
+    *KEY_FIELDS,
+    _metadata("interaction_id", pa.string(), "Older id (UII) that ties call legs together"),
+    _metadata("channel_id", pa.string(), "Channel the interaction came through"),
+    _metadata("channel_type", pa.string(), "VOICE, EMAIL, MESSENGER, ENGAGE_MESSAGING, ..."),
+    _metadata("channel_class", pa.string(), "VOICE or DIGITAL"),
+    _metadata("channel_endpoint_address", pa.string(), "The company's number or address"),
+    _metadata("contact_endpoint_address", pa.string(), "The contact's number or address"),
+    _metadata("dialog_origination", pa.string(), "INBOUND or OUTBOUND"),
+    _metadata("dialog_start_time", INSTANT, "When the dialog began", "UTC"),
+    _metadata("dialog_end_time", INSTANT, "When the dialog ended", "UTC"),
+    _metadata("dialog_duration_ms", pa.int64(), "How long the dialog lasted", "ms"),
+    _metadata("segment_type", pa.string(), "AGENT, BOT or IVR"),
+    _metadata("segment_participant_id", pa.string(), "Agent, bot or IVR of the segment"),
+    _metadata("segment_participant_rc_extension_id", pa.string(), "RingCentral extension of the agent"),
+    _metadata("segment_start_time", INSTANT, "When the segment began", "UTC"),
+    _metadata("segment_end_time", INSTANT, "When the segment ended; what windows select by", "UTC", nullable=False),
+    _metadata("segment_duration_ms", pa.int64(), "How long the segment lasted", "ms"),
+    _metadata("segment_agent_group_id", pa.string(), "Agent group"),
+    _metadata("system_disposition", pa.string(), "ANSWER, ABANDON, BUSY, MACHINE, ..."),
+    _metadata("agent_disposition", pa.string(), "Disposition that the agent chose"),
+    _metadata("agent_notes", pa.string(), "Notes that the agent wrote"),
+    _metadata("has_recording", pa.bool_(), "RingCX has a recording"),
+    _metadata("has_transcript", pa.bool_(), "RingCX has, or will have, a transcript"),
+    _metadata("segment_events", pa.json_(), "Recording starts and stops, as sent"),
+    _ours("extra", pa.json_(), "Fields of the metadata that we do not know"),
+]
+
+LIFECYCLE_FIELDS = [
+    _ours("transcript_state", pa.string(), "absent, pending, stored, empty, rejected or expired", nullable=False),
+    _ours("transcript_attempts", pa.int32(), "Times the transcript was asked for", "requests"),
+    _ours("next_attempt_at", INSTANT, "When a pending transcript is asked for next", "UTC"),
+    _ours("claimed_by", pa.string(), "Run that is asking for it now, until next_attempt_at"),
+    _ours("transcript_error", pa.string(), "What the last attempt that brought nothing was told"),
+    _ours("utterance_count", pa.int32(), "Utterances stored for it", "utterances"),
+    _ours("quarantined_count", pa.int32(), "Utterances of it that are in quarantine", "utterances"),
+    _ours("transcript_at", INSTANT, "When its transcript was last asked for", "UTC"),
+    _ours("first_seen_at", INSTANT, "When metadata listed it first", "UTC"),
+]
+
+SEGMENTS = Table(
+    "segments",
+    pa.schema([*METADATA_FIELDS, *LIFECYCLE_FIELDS]),
+    key=SEGMENT_KEY,
+    partition_by=("year(segment_end_time)", "month(segment_end_time)"),
+    sort_by=("segment_end_time",),
+)
+
+UTTERANCES = Table(
+    "utterances",
+    pa.schema(
+        [
+            *KEY_FIELDS,
+            _ours("seq", pa.int32(), "Place in the platform's order, from 0", nullable=False),
+            _spoken("spoken_at", INSTANT, "When it was said or written", "timestamp", "UTC, ms"),
+            _spoken("participant_id", pa.string(), "Who said it"),
+            _spoken("participant_name", pa.string(), "Their name, where RingCX has it"),
+            _spoken("participant_type", pa.string(), "agent, contact or bot, where RingCX says so"),
+            _spoken("rc_user_id", pa.string(), "Their RingCentral user id"),
+            _spoken("message", pa.string(), "What was said, byte for byte"),
+            _ours("extra", pa.json_(), "Fields of the line that we do not know"),
+            _ours("segment_day", pa.date32(), "Day its segment ended when it was stored: keeps a transcript together"),
+        ]
+    ),
+    partition_by=("segment_day",),
+    sort_by=(*SEGMENT_KEY, "seq"),
+)
+
+WINDOWS = Table(
+    "windows",
+    pa.schema(
+        [
+            _ours("sub_account_id", pa.string(), "RingCX sub-account that was asked", nullable=False),
+            _ours("window_start", INSTANT, "Where the window begins", "UTC", nullable=False),
+            _ours("window_end", INSTANT, "Where it ends, exclusive", "UTC", nullable=False),
+            _ours("polled_at", INSTANT, "When it was asked for last", "UTC", nullable=False),
+            _ours("first_polled_at", INSTANT, "When it was asked for first", "UTC"),
+            _ours("polls", pa.int32(), "Times it was asked for", "requests"),
+            _ours("segments", pa.int32(), "Segments that ended in it, at the last poll", "segments"),
+            _ours("flagged", pa.int32(), "Those of them with hasTranscript", "segments"),
+            _ours("purpose", pa.string(), "Kind of run that asked for it first: ingest or backfill"),
+            _ours("run_id", pa.string(), "Run that asked for it last"),
+        ]
+    ),
+    key=("sub_account_id", "window_start", "window_end"),
+    sort_by=("sub_account_id", "window_start"),
+)
+
+QUARANTINE = Table(
+    "quarantine",
+    pa.schema(
+        [
+            _ours("item_id", pa.string(), "Digest of the item and where it came from", nullable=False),
+            _ours("kind", pa.string(), "segment, utterance or transcript", nullable=False),
+            _ours("sub_account_id", pa.string(), "RingCX sub-account that was asked"),
+            _ours("dialog_id", pa.string(), "Dialog, where it is known"),
+            _ours("segment_id", pa.string(), "Segment, where it is known"),
+            _ours("position", pa.int32(), "Place in the answer, from 0"),
+            _ours("reason", pa.string(), "Why it could not be understood"),
+            _ours("raw", pa.string(), "The item as it came"),
+            _ours("quarantined_at", INSTANT, "When it was seen first", "UTC"),
+            _ours("run_id", pa.string(), "Run that saw it first"),
+        ]
+    ),
+    key=("item_id",),
+)
+
+RUNS = Table(
+    "runs",
+    pa.schema(
+        [
+            _ours("run_id", pa.string(), "Id of the run", nullable=False),
+            _ours("kind", pa.string(), "ingest or backfill", nullable=False),
+            _ours("state", pa.string(), "running, done or failed; running for ever: it was killed", nullable=False),
+            _ours("started_at", INSTANT, "When it began", "UTC"),
+            _ours("finished_at", INSTANT, "When it ended", "UTC"),
+            _ours("windows_polled", pa.int32(), "Windows covered by its polls", "windows"),
+            _ours("segments_read", pa.int64(), "Segments that RingCX listed", "segments"),
+            _ours("segments_loaded", pa.int64(), "Those that were new or had changed", "segments"),
+            _ours("segments_skipped", pa.int64(), "Those already stored just so", "segments"),
+            _ours("segments_quarantined", pa.int64(), "Those that could not be understood", "segments"),
+            _ours("transcripts_stored", pa.int64(), "Transcripts stored", "transcripts"),
+            _ours("transcripts_not_ready", pa.int64(), "Transcripts that were not there yet", "transcripts"),
+            _ours("utterances_read", pa.int64(), "Utterances that RingCX sent", "utterances"),
+            _ours("utterances_loaded", pa.int64(), "Those stored", "utterances"),
+            _ours("utterances_skipped", pa.int64(), "Those of transcripts that another run had stored", "utterances"),
+            _ours("utterances_quarantined", pa.int64(), "Those that could not be understood", "utterances"),
+            _ours("requests", pa.json_(), "Requests by quota group and answer"),
+            _ours("unknown_fields", pa.json_(), "Fields that we do not know, and how often they came"),
+            _ours("error", pa.string(), "Why it failed, or what it had to leave out"),
+            _ours("version", pa.string(), "Version of ringcx-etl"),
+        ]
+    ),
+    key=("run_id",),
+)
+
+TABLES = (SEGMENTS, UTTERANCES, WINDOWS, QUARANTINE, RUNS)
+
+# What a poll may change in a stored segment: the metadata, and the state when the flag has come on since.
+_FLAG_CAME_ON = "t.transcript_state = 'absent' AND s.transcript_state = 'pending'"
+UPDATE_FROM_METADATA: Mapping[str, str] = {
+    **{name: f"s.{name}" for name in pa.schema(METADATA_FIELDS).names if name not in SEGMENT_KEY},
+    "transcript_state": f"CASE WHEN {_FLAG_CAME_ON} THEN s.transcript_state ELSE t.transcript_state END",
+    "next_attempt_at": f"CASE WHEN {_FLAG_CAME_ON} THEN s.next_attempt_at ELSE t.next_attempt_at END",
+}
+UPDATE_WINDOW: Mapping[str, str] = {
+    **{name: f"s.{name}" for name in ("polled_at", "segments", "flagged", "run_id")},
+    "polls": "t.polls + s.polls",
+}
+UPDATE_FROM_TRANSCRIPT: Mapping[str, str] = {
+    name: f"s.{name}" for name in pa.schema(LIFECYCLE_FIELDS).names if name != "first_seen_at"
+}
+
+
+def segment_rows(listings: Iterable[Listing], now: datetime) -> pa.Table:
+    """One row per segment; of a segment that the answer lists twice, the last."""
+    rows = {}
+    for listing in listings:
+        segment = listing.segment
+        pending = bool(segment.has_transcript)
+        row = msgspec.structs.asdict(segment)
+        row["segment_events"] = _json(segment.segment_events)
+        row["extra"] = listing.extra
+        row["transcript_state"] = PENDING if pending else ABSENT
+        row["transcript_attempts"] = row["utterance_count"] = row["quarantined_count"] = 0
+        row["next_attempt_at"] = now if pending else None
+        row["first_seen_at"] = now
+        rows[segment.dialog_id, segment.segment_id] = row
+    return pa.Table.from_pylist(list(rows.values()), SEGMENTS.schema)
+
+
+def window_rows(
+    sub_account_id: str, cells: Iterable[Window], segments: Sequence[Segment], now: datetime, purpose: str, run_id: str
+) -> pa.Table:
+    """One row per window that a poll covered, with the segments that ended in each."""
+    rows = []
+    for cell in cells:
+        inside = [segment for segment in segments if cell.start <= segment.segment_end_time < cell.end]
+        rows.append(
+            {
+                "sub_account_id": sub_account_id,
+                "window_start": cell.start,
+                "window_end": cell.end,
+                "polled_at": now,
+                "first_polled_at": now,
+                "polls": 1,
+                "segments": len(inside),
+                "flagged": sum(bool(segment.has_transcript) for segment in inside),
+                "purpose": purpose,
+                "run_id": run_id,
+            }
+        )
+    return pa.Table.from_pylist(rows, WINDOWS.schema)
+
+
+def outcome_rows(rows: Iterable[Mapping[str, object]]) -> pa.Table:
+    """One row per attempted transcript: its segment's key, where to look for it, its lifecycle after the attempt."""
+    names = [*SEGMENT_KEY, "segment_end_time", *UPDATE_FROM_TRANSCRIPT]
+    return pa.Table.from_pylist(list(rows), pa.schema([SEGMENTS.schema.field(name) for name in names]))
+
+
+def utterance_rows(
+    transcripts: Iterable[tuple[tuple[str, str, str], datetime, Sequence[Utterance]]],
+) -> pa.Table:
+    """One row per utterance of each (key, end of its segment, utterances), in the platform's order."""
+    columns: dict[str, list[object]] = {name: [] for name in UTTERANCES.schema.names}
+    for key, segment_end, utterances in transcripts:
+        day = segment_end.date()
+        for said in utterances:
+            who = (said.participant_id, said.participant_name, said.participant_type, said.rc_user_id)
+            values = (*key, said.seq, said.spoken_at_ms * 1000, *who, said.message, said.extra, day)
+            for column, value in zip(columns.values(), values, strict=True):
+                column.append(value)
+    arrays = [pa.array(values, kind) for values, kind in zip(columns.values(), UTTERANCES.schema.types, strict=True)]
+    return pa.table(arrays, schema=UTTERANCES.schema)
+
+
+def quarantine_rows(
+    kind: str, key: tuple[str, str | None, str | None], problems: Iterable[Problem], now: datetime, run_id: str
+) -> list[dict[str, object]]:
+    """One row per item that could not be understood; the same item from the same place is the same row."""
+    sub_account_id, dialog_id, segment_id = key
+    rows: list[dict[str, object]] = []
+    for problem in problems:
+        # A window is asked for again and lists its segments in any order, so there the position says nothing.
+        position = "" if kind == "segment" else str(problem.position)
+        place = (kind, sub_account_id, dialog_id or "", segment_id or "", problem.raw, position)
+        rows.append(
+            {
+                "item_id": hashlib.sha256("\0".join(place).encode()).hexdigest(),
+                "kind": kind,
+                "sub_account_id": sub_account_id,
+                "dialog_id": dialog_id,
+                "segment_id": segment_id,
+                "position": problem.position,
+                "reason": problem.reason,
+                "raw": problem.raw,
+                "quarantined_at": now,
+                "run_id": run_id,
+            }
+        )
+    return rows
+
+
+def quarantine_table(rows: Iterable[dict[str, object]]) -> pa.Table:
+    """The rows of `quarantine_rows` as Arrow, each item once."""
+    return pa.Table.from_pylist(list({row["item_id"]: row for row in rows}.values()), QUARANTINE.schema)
+
+
+def _json(value: object) -> str | None:
+    return None if value is None else msgspec.json.encode(value).decode()

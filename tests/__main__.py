@@ -1,0 +1,21 @@
+"""`python3 -m tests`: lint, types and the whole suite from a bare checkout; sets itself up when it has to.
+
+Arguments go to pytest (`python3 -m tests tests/sinks -k merge`), and then only pytest runs.
+"""
+
+import subprocess
+import sys
+
+from flows.bootstrap import ROOT, ensure_environment
+
+CHECKS = (("ruff", "check"), ("ruff", "format", "--check"), ("mypy",))
+
+if __name__ == "__main__":
+    programs = ensure_environment()
+    arguments = sys.argv[1:]
+    commands = [] if arguments else list(CHECKS)
+    commands.append(("python", "-m", "pytest", *arguments))
+    for program, *rest in commands:
+        done = subprocess.run([programs / program, *rest], cwd=ROOT, check=False)
+        if done.returncode:
+            sys.exit(done.returncode)
