@@ -2,9 +2,9 @@
 
     python tests/bench/commit_latency.py [--rows 0 1000000 ...] [--commits 20] [--folder DIR]
 
-One commit is 500 segments (half new, half seen before) with 4 utterances each. "new" gives the new keys no `near` match,
-so they are looked for everywhere; "again" re-reads the last window, so `near` finds all of it; "blind" is "again" without
-`near`; "moved" changes the time of rows stored months ago. Read the figures as ratios: machines differ.
+One commit is 500 segments (half new, half seen before) with 4 utterances each. "new" holds new keys, which `near`
+cannot find, so they are looked for everywhere; "again" changes the rows of the last windows, all found by `near`;
+"blind" is "again" without `near`; "moved" changes the time of rows stored months ago. Read the figures as ratios.
 """
 
 import argparse
@@ -54,9 +54,10 @@ UTTERANCES = Table(
 START, DAYS = "TIMESTAMPTZ '2025-01-01 00:00:00+00'", 540
 SEGMENT_SQL = (
     "SELECT md5((i // 3)::VARCHAR) AS dialog_id, (i % 3)::VARCHAR AS segment_id, "
-    f"date_trunc('millisecond', {START} + to_microseconds(i * ({DAYS} * 86400000000 // {{scale}}))) AS segment_end_time, "
+    f"date_trunc('millisecond', {START} + to_microseconds(i * ({DAYS} * 86400000000 // {{scale}})))"
+    " AS segment_end_time, "
     "'{state}' AS state, 1::INTEGER AS attempts, "
-    "json_object('agent', 'agent ' || i % 400, 'queue', i % 20, 'note', md5((i * 7)::VARCHAR)) AS metadata "
+    "json_object('agent', i % 400, 'queue', i % 20, 'note', md5((i * 7)::VARCHAR)) AS metadata "
     "FROM range({start}, {stop}) AS r(i)"
 )
 UTTERANCE_SQL = (
@@ -82,7 +83,8 @@ def plain_commit(con: duckdb.DuckDBPyConnection, rows: Rows) -> None:
     con.register("u", utterances)
     con.execute(
         "INSERT INTO segments FROM s ON CONFLICT (dialog_id, segment_id) DO UPDATE SET "
-        "segment_end_time = excluded.segment_end_time, state = excluded.state, attempts = excluded.attempts, metadata = excluded.metadata"
+        "segment_end_time = excluded.segment_end_time, state = excluded.state, "
+        "attempts = excluded.attempts, metadata = excluded.metadata"
     )
     con.execute("INSERT INTO utterances FROM u")
     con.execute("COMMIT")
@@ -137,7 +139,10 @@ def measure(folder: Path, stored: int, commits: int) -> list[tuple[str, float, f
         ("lake, new", *timed(commits, lambda n: commit(new[n], "segment_end_time"))),
         ("lake, again", *timed(commits, lambda n: commit(again[n], "segment_end_time"))),
         ("lake, blind", *timed(commits, lambda n: commit(blind[n], None))),
-        ("lake, nothing changed", *timed(commits, lambda n: lake.commit([Upsert(SEGMENTS, blind[n][0], near="segment_end_time")]))),
+        (
+            "lake, nothing changed",
+            *timed(commits, lambda n: lake.commit([Upsert(SEGMENTS, blind[n][0], near="segment_end_time")])),
+        ),
         ("lake, moved", *timed(commits if stored else 1, move)),
         ("plain, new", *timed(commits, lambda n: plain_commit(plain, new[n]))),
         ("plain, again", *timed(commits, lambda n: plain_commit(plain, again[n]))),
@@ -159,7 +164,9 @@ def main() -> None:
             began = dt.datetime.now(tz=dt.UTC)
             results = measure(Path(folder), stored, options.commits)
         base = {name: p50 for name, p50, _ in results}
-        print(f"\n{stored:,} segments, {4 * stored:,} utterances stored; {options.commits} commits each; {began:%Y-%m-%d}")
+        print(
+            f"\n{stored:,} segments, {4 * stored:,} utterances stored; {options.commits} commits each; {began:%Y-%m-%d}"
+        )
         print(f"{'commit':<24}{'p50 ms':>8}{'p95 ms':>8}{'x plain':>9}")
         for name, p50, p95 in results:
             kind = "plain, new" if name.endswith("new") else "plain, again"

@@ -1,0 +1,96 @@
+"""The state of one running sandbox, and the words in which its requests are recorded."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+from connectors.sandbox.account import generate_account
+from connectors.sandbox.call import Call, World
+from connectors.sandbox.clock import Clock
+from connectors.sandbox.config import DEFAULT_LIMITS, SandboxConfig
+from connectors.sandbox.faults import FaultPlan
+from connectors.sandbox.judge import LogRecord
+from connectors.sandbox.life import Life
+from connectors.sandbox.model import AccountSource
+from connectors.sandbox.quota import Quotas, Verdict
+from connectors.sandbox.replies import Reply
+from connectors.sandbox.tokens import TokenStore
+
+WEEK_S = 604_799  # life of a refresh token (ringcx-api.md says it of RingCentral's; for RingCX it is unknown)
+
+
+class Operation(NamedTuple):
+    """One endpoint: `group` is its rate-limit group; `{name}` pieces of the template become `Call.ids[name]`."""
+
+    name: str
+    method: str
+    template: str
+    group: str
+    answer: Callable[[World, Call], Reply]
+    needs_token: bool = True
+
+
+class Visit(NamedTuple):
+    """One request and what the gate decided about it."""
+
+    operation: Operation
+    group: str
+    call: Call
+    verdict: Verdict
+    fault: str
+
+
+class Sandbox:
+    """A RingCX on its own: tests reach it as `app.state.sandbox` or `SandboxServer.sandbox`.
+
+    `log` lists every request to the platform in the order of arrival (the older half is dropped past
+    `config.log_limit`); `script(group, faults)` plans trouble for the next requests of a group, see `FaultPlan.script`.
+    """
+
+    def __init__(self, config: SandboxConfig, clock: Clock) -> None:
+        self.config = config
+        self.clock = clock
+        self.log: list[LogRecord] = []
+        self.plan = FaultPlan(config.faults)
+        self.script = self.plan.script
+        self.quotas = Quotas({**DEFAULT_LIMITS, **config.limits}, config.penalty_seconds)
+        account = config.account or _default_account(config, clock())
+        subs = config.sub_accounts or account.sub_accounts
+        self.world = World(
+            config=config,
+            life=Life(account, config.faults, {sub.sub_account_id: sub.data_retention_days for sub in subs}),
+            sub_accounts={sub.sub_account_id: sub for sub in subs},
+            platform_tokens=TokenStore("rc", config.platform_token_seconds, WEEK_S),
+            ringcx_tokens=TokenStore("rcx", config.token_seconds, WEEK_S),
+        )
+        self._arrived = 0
+
+    def record(self, visit: Visit, status: int | None) -> None:
+        """Add one request to the log."""
+        if len(self.log) >= self.config.log_limit:
+            del self.log[: len(self.log) // 2]
+        ids = visit.call.ids
+        self.log.append(
+            LogRecord(
+                number=self._arrived,
+                at=visit.call.now,
+                method=visit.operation.method,
+                operation=visit.operation.name,
+                group=visit.group,
+                sub_account_id=ids.get("sub"),
+                dialog_id=ids.get("dialog"),
+                segment_id=ids.get("segment"),
+                status=status,
+                was_inside_penalty=visit.verdict.in_penalty,
+                fault=visit.fault,
+            )
+        )
+        self._arrived += 1
+
+
+def _default_account(config: SandboxConfig, now: float) -> AccountSource:
+    midnight = datetime.fromtimestamp(now, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    start = midnight - timedelta(days=config.history_days)
+    if config.sub_accounts is None:
+        return generate_account(config.seed, start.timestamp())
+    return generate_account(config.seed, start.timestamp(), sub_accounts=config.sub_accounts)

@@ -1,0 +1,81 @@
+"""The sandbox as a command: what it serves, and the settings that point at it."""
+
+import time
+from pathlib import Path
+
+from rich.console import Console
+
+from connectors.sandbox import corpus as corpora
+from connectors.sandbox.account import generate_account
+from connectors.sandbox.config import SandboxConfig
+from connectors.sandbox.faults import Faults
+from connectors.sandbox.server import serve_forever
+
+DAY_S = 86400.0
+
+# Everything that the platform is known to do wrong, each often enough to be met in a small account.
+EVERY_FAULT = Faults(
+    late_metadata_share=0.03,
+    late_flag_share=0.03,
+    late_transcript_share=0.05,
+    rejected_transcript_share=0.01,
+    moved_end_share=0.02,
+    error_500_share=0.03,
+    error_503_share=0.03,
+    throttled_share=0.01,
+    throttled_bare_share=0.01,
+    reset_share=0.03,
+    cut_headers_share=0.02,
+    truncated_share=0.03,
+    html_share=0.03,
+    expired_share=0.02,
+    error_code_share=0.02,
+    malformed_item_share=0.02,
+    duplicate_item_share=0.02,
+    malformed_phrase_share=0.02,
+    unknown_field_share=0.05,
+)
+
+
+def run(
+    port: int,
+    corpus: Path | None,
+    days: float,
+    dialogs_per_hour: float,
+    transcript_limits: str,
+    metadata_limits: str,
+    *,
+    faults: bool,
+) -> int:
+    """Serve until interrupted; says on standard output which settings point at it."""
+    now = time.time()
+    start = (now - days * DAY_S) // DAY_S * DAY_S
+    account = (
+        corpora.load(corpus, start, now) if corpus else generate_account(start=start, dialogs_per_hour=dialogs_per_hour)
+    )
+    config = SandboxConfig(
+        account=account,
+        limits={"transcripts": transcript_limits, "metadata": metadata_limits},
+        faults=EVERY_FAULT if faults else Faults(),
+    )
+    console = Console(soft_wrap=True, highlight=False)
+
+    def ready(base_url: str) -> None:
+        accounts = ", ".join(account.sub_account_id for account in config.account.sub_accounts) if config.account else ""
+        console.print(f"# A RingCX sandbox with sub-accounts {accounts}; Ctrl-C ends it. Settings that point at it:")
+        for name, value in point_at(config, base_url).items():
+            console.print(f"export {name}={value}")
+
+    serve_forever(config, port=port, ready=ready)
+    return 0
+
+
+def point_at(config: SandboxConfig, base_url: str) -> dict[str, str]:
+    """The settings that make ringcx-etl talk to a sandbox of this configuration."""
+    return {
+        "RINGCENTRAL_BASE_URL": base_url,
+        "RINGCENTRAL_CLIENT_ID": config.client_id,
+        "RINGCENTRAL_CLIENT_SECRET": config.client_secret,
+        "RINGCENTRAL_JWT": config.jwt,
+        "RINGCX_BASE_URL": base_url,
+    }

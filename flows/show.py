@@ -1,0 +1,148 @@
+"""Results as people and programs read them: tables on a terminal, or JSON, CSV and Parquet."""
+
+import io
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+import msgspec
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from connectors.limits import Limit
+from flows.doctor import Finding
+from flows.loading import Report
+from flows.settings import Settings
+from flows.status import Status
+
+Format = Literal["table", "json", "csv", "parquet"]
+SHOWN_ROWS = 1000
+
+
+def rows(result: pa.Table, form: Format, output: Path | None) -> None:
+    """A query's result, to a file or to standard output. Text goes out as it is: no markup, no escapes of its own."""
+    if form == "table" and output is None:
+        _terminal_table(result)
+    elif output is None:
+        sys.stdout.flush()
+        _write(result, form, sys.stdout.buffer)
+    else:
+        with output.open("wb") as file:
+            _write(result, form, file)
+
+
+def _write(result: pa.Table, form: Format, file: BinaryIO) -> None:
+    plain = plain_json(result)
+    if form == "csv":
+        pyarrow.csv.write_csv(plain, file)
+    elif form == "parquet":
+        pyarrow.parquet.write_table(plain, file, compression="zstd")
+    elif form == "json":
+        file.write(msgspec.json.format(msgspec.json.encode(plain.to_pylist(), enc_hook=str)) + b"\n")
+    else:
+        text = io.TextIOWrapper(file, encoding="utf-8")
+        Console(file=text, width=200).print(_table(plain))
+        text.flush()
+        text.detach()
+
+
+def plain_json(result: pa.Table) -> pa.Table:
+    """The same with JSON columns as the text they are: not every reader knows Arrow's JSON type."""
+    for index, column in enumerate(result.schema):
+        if isinstance(column.type, pa.JsonType):
+            result = result.set_column(index, column.name, result.column(index).cast(pa.string()))
+    return result
+
+
+def _terminal_table(result: pa.Table) -> None:
+    console = Console()
+    console.print(_table(plain_json(result.slice(0, SHOWN_ROWS))))
+    more = result.num_rows - SHOWN_ROWS
+    if more > 0:
+        console.print(f"... and {more:,} more rows: --format csv, json or parquet shows them all", style="dim")
+
+
+def _table(result: pa.Table) -> Table:
+    table = Table(box=box.SIMPLE_HEAD)
+    for column in result.schema:
+        table.add_column(column.name, justify="right" if pa.types.is_integer(column.type) else "left")
+    for row in result.to_pylist():
+        table.add_row(*(Text(_cell(value)) for value in row.values()))
+    return table
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S}"
+    return "" if value is None else str(value)
+
+
+def status(found: Status, *, json: bool = False) -> None:
+    """The status at a glance, or as one JSON object."""
+    if json:
+        print(msgspec.json.format(msgspec.json.encode(found.plain())).decode())
+        return
+    console = Console()
+    console.print(f"as of {found.as_of:%Y-%m-%d %H:%M:%S} UTC: {found.utterances:,} utterances")
+    accounts = Table("sub-account", "watermark", "behind", "segments", "by transcript state", box=box.SIMPLE_HEAD)
+    for account in found.sub_accounts:
+        states = ", ".join(f"{name} {count:,}" for name, count in account.states.items())
+        minutes = f"{account.behind_s / 60:.0f} min"
+        watermark = f"{account.watermark:%Y-%m-%d %H:%M}"
+        accounts.add_row(account.sub_account_id, watermark, minutes, f"{account.segments:,}", states)
+    console.print(accounts)
+    ages = ", ".join(f"{count:,} {age}" for age, count in found.pending.items() if count) or "none"
+    console.print(f"transcripts still to come: {ages}")
+    console.print(f"in quarantine: {found.quarantined:,}")
+    runs = Table("last runs", "began", "state", "segments", "transcripts", "utterances", "", box=box.SIMPLE_HEAD)
+    for run in found.runs:
+        began = f"{run['started_at']:%Y-%m-%d %H:%M:%S}"
+        counts = (_cell(run[name]) for name in ("segments_loaded", "transcripts_stored", "utterances_loaded"))
+        runs.add_row(str(run["kind"]), began, str(run["state"]), *counts, Text(_cell(run["error"])))
+    console.print(runs)
+
+
+def settings(current: Settings) -> None:
+    """Every setting with its value and meaning."""
+    table = Table("setting", "value", "meaning", box=box.SIMPLE_HEAD)
+    for name, field in type(current).model_fields.items():
+        table.add_row(name.upper(), Text(_setting(getattr(current, name))), field.description)
+    Console().print(table)
+
+
+def _setting(value: object) -> str:
+    if isinstance(value, tuple):
+        return ",".join(f"{v.requests}/{v.seconds:g}" if isinstance(v, Limit) else str(v) for v in value)
+    return "" if value is None else str(value)
+
+
+def finding(found: Finding) -> None:
+    """One line of the doctor's."""
+    mark = "[green]ok  [/green]" if found.ok else "[red]FAIL[/red]"
+    line = Text.assemble(Text.from_markup(mark), " ", (found.check, "bold"), ": ", found.said)
+    Console(soft_wrap=True).print(line)
+
+
+def report(done: Report) -> None:
+    """What a run brought, in a few lines."""
+    tally, console = done.tally, Console(stderr=True, soft_wrap=True, highlight=False)
+    seconds = (done.finished_at - done.started_at).total_seconds()
+    console.print(
+        f"{done.kind}: {tally.windows_polled} windows with {tally.requests_done} requests, {seconds:.0f} s\n"
+        f"  segments   read {tally.segments_read:,} = loaded {tally.segments_loaded:,} + skipped"
+        f" {tally.segments_skipped:,} + quarantined {tally.segments_quarantined:,}\n"
+        f"  utterances read {tally.utterances_read:,} = loaded {tally.utterances_loaded:,} + skipped"
+        f" {tally.utterances_skipped:,} + quarantined {tally.utterances_quarantined:,}"
+        f" (of {tally.transcripts_stored:,} transcripts)\n"
+        f"  still to come: {done.pending:,} transcripts"
+    )
+    for name, count in sorted(tally.unknown_fields.items()):
+        console.print(f"  new field {name}, {count:,} times: kept in extra")
+    for trouble in tally.troubles:
+        console.print(Text(f"  did not come: {trouble}", style="yellow"))

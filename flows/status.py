@@ -1,0 +1,87 @@
+"""How things stand, from the tables alone: how far each sub-account is, what is still to come, what went wrong."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+
+from flows.windows import Window
+from sinks.lake import Lake
+
+
+@dataclass(frozen=True, slots=True)
+class SubAccountStatus:
+    """`watermark`: up to where everything since the last gap was polled; `states`: segments by transcript state."""
+
+    sub_account_id: str
+    watermark: datetime
+    behind_s: float
+    segments: int
+    states: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """`pending` by age of the segment's end; `runs` newest first, as in the table."""
+
+    as_of: datetime
+    sub_accounts: tuple[SubAccountStatus, ...]
+    utterances: int
+    pending: dict[str, int]
+    quarantined: int
+    runs: tuple[dict[str, object], ...]
+
+    def plain(self) -> dict[str, object]:
+        """As plain values, for JSON."""
+        return asdict(self)
+
+
+AGES = (("under an hour", timedelta(hours=1)), ("under a day", timedelta(days=1)), ("under a week", timedelta(days=7)))
+
+
+def read_status(lake: Lake, now: datetime) -> Status:
+    """The status as of one moment of the lake."""
+    with lake.read() as con:
+
+        def rows(sql: str, *parameters: object) -> list[dict[str, object]]:
+            return con.execute(sql, list(parameters)).to_arrow_table().to_pylist()
+
+        stretches = rows("SELECT sub_account_id, covered_from, covered_until FROM covered ORDER BY covered_until")
+        states = rows("SELECT sub_account_id, transcript_state, count(*) AS n FROM segments GROUP BY ALL")
+        latest: dict[str, Window] = {
+            str(row["sub_account_id"]): Window(row["covered_from"], row["covered_until"])  # type: ignore[arg-type]
+            for row in stretches
+        }
+        pending = rows("SELECT segment_end_time FROM segments WHERE transcript_state = 'pending'")
+        return Status(
+            as_of=now,
+            sub_accounts=tuple(_sub_account(name, latest[name].end, states, now) for name in sorted(latest)),
+            utterances=_count(rows("SELECT count(*) AS n FROM utterances")),
+            pending=_by_age([row["segment_end_time"] for row in pending], now),  # type: ignore[misc]
+            quarantined=_count(rows("SELECT count(*) AS n FROM quarantine")),
+            runs=tuple(rows(RUNS_SQL)),
+        )
+
+
+RUNS_SQL = """
+    SELECT run_id, kind, state, started_at, finished_at, segments_loaded, transcripts_stored, utterances_loaded, error
+    FROM runs ORDER BY started_at DESC LIMIT 5
+"""
+
+
+def _sub_account(
+    name: str, watermark: datetime, states: Sequence[dict[str, object]], now: datetime
+) -> SubAccountStatus:
+    own = {str(row["transcript_state"]): int(str(row["n"])) for row in states if row["sub_account_id"] == name}
+    behind_s = (now - watermark).total_seconds()
+    return SubAccountStatus(name, watermark, behind_s, sum(own.values()), dict(sorted(own.items())))
+
+
+def _by_age(ends: Sequence[datetime], now: datetime) -> dict[str, int]:
+    ages = {**{name: 0 for name, _ in AGES}, "older": 0}
+    for end in ends:
+        ages[next((name for name, limit in AGES if now - end < limit), "older")] += 1
+    return ages
+
+
+def _count(rows: Sequence[dict[str, object]]) -> int:
+    return int(str(rows[0]["n"]))

@@ -1,0 +1,175 @@
+"""A lake: create, commit, read. One object per process and place; safe to share between threads."""
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import duckdb
+import pyarrow as pa
+
+from sinks import durable, engine, guard, layout
+from sinks.changes import Change, Written
+from sinks.errors import ChangeError, LakeUnavailable, QueryError
+from sinks.location import Location
+from sinks.lock import CheckHeld, write_lock
+from sinks.schema import Table, literal
+from sinks.translate import translated
+from sinks.writing import Writing
+
+
+class Lake:
+    """Durable tables at one location. Nothing is opened before it is needed."""
+
+    def __init__(
+        self,
+        location: Location,
+        tables: Sequence[Table],
+        views: Mapping[str, str] | None = None,
+        *,
+        version: int = 1,
+        lock_timeout_s: float = 60.0,
+    ) -> None:
+        self.location = location
+        self.tables = {table.name: table for table in tables}
+        self._views = dict(views or {})
+        self._version = version
+        self._lock_timeout_s = lock_timeout_s
+        self._writer: duckdb.DuckDBPyConnection | None = None
+        self._reader: duckdb.DuckDBPyConnection | None = None
+        self._writing = threading.Lock()
+        self._reading = threading.Lock()
+
+    def create(self) -> None:
+        """Make the lake, or bring its tables, options and views up to these declarations."""
+        layout.prepare_folders(self.location)
+        with self._exclusive(create=True) as (con, _):
+            layout.lay_out(con, list(self.tables.values()), self._views, self._version, self.location)
+
+    def commit(self, changes: Sequence[Change], message: str = "") -> dict[str, Written]:
+        """All changes in one transaction, or none: how many rows of each table became what.
+
+        Committing the same upserts again changes nothing, and a commit that changes nothing leaves no trace. Any
+        exception, KeyboardInterrupt included, rolls everything back.
+        """
+        undeclared = {change.table.name for change in changes if self.tables.get(change.table.name) != change.table}
+        if undeclared:
+            raise ChangeError(f"changes of {sorted(undeclared)}, which this lake was not given as declared")
+        with self._exclusive() as (con, check_held):
+            since = durable.now()
+            con.execute("BEGIN")
+            writing = Writing(con)
+            writing.apply(changes)
+            if not writing.tables:
+                con.execute("ROLLBACK")
+                return writing.written
+            if message:
+                con.execute(f"CALL lake.set_commit_message('', {literal(message)})")
+            durable.flush_new_files(self.location, [self.tables[name] for name in writing.tables], since)
+            check_held()
+            con.execute("COMMIT")
+            return writing.written
+
+    @contextmanager
+    def exclusive(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """The writing connection under the write lock, outside any transaction: for maintenance."""
+        with self._exclusive() as (con, _):
+            yield con
+
+    @contextmanager
+    def read(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection that sees one state of the lake for the whole block, tables and views by their bare names.
+
+        It is for the program's own SQL: it cannot change a table, but a hostile statement could still write files into
+        the data folder. SQL from outside belongs in `query`.
+        """
+        try:
+            with translated(self.location, sql=QueryError), self._read_connection().cursor() as con:
+                con.execute("USE lake")
+                con.execute("BEGIN")
+                yield con
+        except LakeUnavailable:
+            self._drop_reader()  # a lost connection is not used again
+            raise
+
+    def query(self, sql: str, parameters: Sequence[object] | Mapping[str, object] | None = None) -> pa.Table:
+        """The rows of one SELECT, from anybody: see `sinks.guard` for what is refused with QueryError."""
+        with self.read() as con:
+            guard.check(con, sql)
+            return con.execute(sql, parameters).to_arrow_table()
+
+    def close(self) -> None:
+        """Let go of everything; the lake may be used again."""
+        with self._writing:
+            self._drop_writer()
+        self._drop_reader()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @contextmanager
+    def _exclusive(self, *, create: bool = False) -> Iterator[tuple[duckdb.DuckDBPyConnection, CheckHeld]]:
+        with self._writing, write_lock(self.location, self._lock_timeout_s) as check_held:
+            con = self._write_connection(create=create)
+            try:
+                with translated(self.location, sql=ChangeError):
+                    yield con, check_held
+            except BaseException:
+                self._roll_back(con)
+                raise
+
+    def _roll_back(self, con: duckdb.DuckDBPyConnection) -> None:
+        # An interrupt may have come at any point, so the connection is not trusted again.
+        with suppress(duckdb.Error):
+            con.execute("ROLLBACK")
+        self._drop_writer()
+
+    def _drop_writer(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+    def _drop_reader(self) -> None:
+        with self._reading:
+            if self._reader is not None:
+                self._reader.close()
+                self._reader = None
+
+    def _write_connection(self, *, create: bool) -> duckdb.DuckDBPyConnection:
+        if self._writer is None:
+            con = self._open(read_only=False, create=create)
+            try:
+                if not create and layout.check_version(con, self._version, self.location) is None:
+                    raise LakeUnavailable(f"there is a catalog at {self.location}, but no tables in it yet")
+            except BaseException:
+                con.close()
+                raise
+            self._writer = con
+        return self._writer
+
+    def _read_connection(self) -> duckdb.DuckDBPyConnection:
+        with self._reading:
+            if self._reader is None:
+                con = self._open(read_only=True, create=False)
+                guard.confine(con, self.location)
+                self._reader = con
+            return self._reader
+
+    def _open(self, *, read_only: bool, create: bool) -> duckdb.DuckDBPyConnection:
+        if not create and self.location.kind == "sqlite" and not Path(self.location.catalog).exists():
+            raise LakeUnavailable(f"there is no lake at {self.location.catalog} yet")
+        with translated(self.location, sql=LakeUnavailable):
+            con = engine.connect(self.location)
+            try:
+                engine.attach(con, self.location, read_only=read_only, create=create)
+            except BaseException:
+                con.close()
+                raise
+            return con

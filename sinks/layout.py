@@ -1,0 +1,109 @@
+"""Declarations -> stored tables: creates what is missing, adds new columns, and remembers in the lake what it did.
+
+The memory is a view, `lake_layout`: one row with the layout's version and a digest of all declarations. It costs no
+file, and lets a start that changes nothing write nothing.
+"""
+# ruff: noqa: S608 - the names are quoted, and DDL takes no parameters
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import duckdb
+
+from sinks.errors import LakeError, LakeTooNew, LakeUnavailable
+from sinks.location import Location
+from sinks.schema import Table, comment, listed, literal, quoted, sql_type
+
+VIEW = "lake_layout"
+OPTIONS: Mapping[str, str] = {
+    "data_inlining_row_limit": "0",  # inlining breaks every long-lived reader at its first flush
+    "parquet_compression": "zstd",
+    "target_file_size": "128MB",
+    "expire_older_than": "7 days",
+    "delete_older_than": "2 days",  # less would delete files under a reader: a SQLite catalog counts whole days
+}
+
+
+def prepare_folders(location: Location) -> None:
+    """The folders that DuckLake does not make by itself."""
+    folders = [Path(location.catalog).parent] if location.kind == "sqlite" else []
+    folders += [] if location.is_on_s3 else [Path(location.data_path)]
+    for folder in folders:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise LakeUnavailable(f"cannot make the folder {folder}: {error.strerror}; choose another place") from error
+
+
+def stored_layout(con: duckdb.DuckDBPyConnection) -> tuple[int, str] | None:
+    """The version and digest that the lake was last laid out with, or None for a new lake."""
+    known = con.execute(
+        "SELECT 1 FROM duckdb_views() WHERE database_name = 'lake' AND view_name = ?", [VIEW]
+    ).fetchone()
+    row = con.execute(f"SELECT version, digest FROM lake.main.{VIEW}").fetchone() if known else None
+    return (int(row[0]), str(row[1])) if row else None
+
+
+def check_version(con: duckdb.DuckDBPyConnection, version: int, location: Location) -> tuple[int, str] | None:
+    """The stored layout, unless it is newer than `version`."""
+    stored = stored_layout(con)
+    if stored and stored[0] > version:
+        raise LakeTooNew(f"{location} has layout {stored[0]}, this release knows {version}: upgrade it to write there")
+    return stored
+
+
+def lay_out(
+    con: duckdb.DuckDBPyConnection, tables: Sequence[Table], views: Mapping[str, str], version: int, location: Location
+) -> None:
+    """Make the lake match the declarations, and write nothing if it does already. The caller rolls back."""
+    digest = _digest(tables, views)
+    if check_version(con, version, location) == (version, digest):
+        return
+    stored = {
+        (str(k), str(v)) for k, v in con.execute("SELECT option_name, value FROM ducklake_options('lake')").fetchall()
+    }
+    for name, value in OPTIONS.items():
+        if (name, value) not in stored:
+            con.execute(f"CALL lake.set_option({literal(name)}, {literal(value)})")
+    con.execute("BEGIN")
+    for table in tables:
+        _lay_out_table(con, table)
+    for name, body in views.items():
+        con.execute(f"CREATE OR REPLACE VIEW lake.main.{quoted(name)} AS {body}")
+    con.execute(f"CREATE OR REPLACE VIEW lake.main.{VIEW} AS SELECT {version} AS version, {literal(digest)} AS digest")
+    con.execute("COMMIT")
+
+
+def _lay_out_table(con: duckdb.DuckDBPyConnection, table: Table) -> None:
+    name = f"lake.main.{quoted(table.name)}"
+    stored = _stored_columns(con, table)
+    if not stored:
+        columns = ", ".join(
+            f"{quoted(c.name)} {sql_type(c.type)}{'' if c.nullable else ' NOT NULL'}" for c in table.schema
+        )
+        con.execute(f"CREATE TABLE {name} ({columns})")
+    for column in table.schema:
+        declared = sql_type(column.type)
+        if stored and column.name not in stored:
+            con.execute(f"ALTER TABLE {name} ADD COLUMN {quoted(column.name)} {declared}")
+        elif stored and stored[column.name] != declared:
+            raise LakeError(f"{table.name}.{column.name} is stored as {stored[column.name]}, declared as {declared}")
+        con.execute(f"COMMENT ON COLUMN {name}.{quoted(column.name)} IS {literal(comment(column))}")
+    if table.partition_by:
+        con.execute(f"ALTER TABLE {name} SET PARTITIONED BY ({', '.join(table.partition_by)})")
+    if table.sort_by:
+        con.execute(f"ALTER TABLE {name} SET SORTED BY ({listed(table.sort_by)})")
+
+
+def _stored_columns(con: duckdb.DuckDBPyConnection, table: Table) -> dict[str, str]:
+    found = con.execute(
+        "SELECT column_name, data_type FROM duckdb_columns() WHERE database_name = 'lake' AND table_name = ?",
+        [table.name],
+    ).fetchall()
+    return {str(name): str(type_) for name, type_ in found}
+
+
+def _digest(tables: Sequence[Table], views: Mapping[str, str]) -> str:
+    text = repr(([t.definition for t in tables], list(views.items()), list(OPTIONS.items())))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
