@@ -7,7 +7,7 @@ The only place that waits and the only place that retries. What happens for each
 | 2xx                                | read and returned                                          |                |
 | 2xx that cannot be read            | as 5xx                                                     | `Unavailable`  |
 | 400, other 4xx, 3xx                | not retried                                                | `Rejected`     |
-| 401                                | not retried here: the client renews its token, once        | `Unauthorized` |
+| 401                                | not retried here: the client renews its token              | `Unauthorized` |
 | 403                                | not retried                                                | `Denied`       |
 | 404                                | not retried: the item's own clock decides                  | `NotReady`     |
 | 429                                | the group is silent, in every process, for Retry-After     | `RateLimited`  |

@@ -76,6 +76,7 @@ class Run:
         self._news = asyncio.Event()  # segments may have become due, or polling has ended
         self._polling = True
         self._flushing = asyncio.Lock()
+        self._claims = 0
         self._in_vain: Counter[str] = Counter()
         self.tally.requests_planned = sum(map(len, self.job.plan.values()))
 
@@ -187,11 +188,11 @@ class Run:
         due = self.store.query(DUE_SQL, [now, open_accounts, CLAIM])
         if not due.num_rows:
             return []
-        lease = now + job.claim_for
-        count = due.num_rows
-        rows = due.select([*tables.SEGMENT_KEY, "segment_end_time"])
-        rows = rows.append_column("next_attempt_at", pa.array([lease] * count, tables.INSTANT))
-        rows = rows.append_column("claimed_by", pa.array([job.run_id] * count, pa.string()))
+        self._claims += 1
+        claim = f"{job.run_id}/{self._claims}"
+        lease = pa.repeat(pa.scalar(now + job.claim_for, tables.INSTANT), due.num_rows)
+        rows = due.append_column("next_attempt_at", lease)
+        rows = rows.append_column("claimed_by", pa.repeat(claim, due.num_rows))
         taken = Upsert(
             tables.SEGMENTS,
             rows,
@@ -201,7 +202,7 @@ class Run:
             near="segment_end_time",
         )
         self.store.commit([taken], f"{job.purpose} {job.run_id}: claim")
-        mine = self.store.query(CLAIMED_SQL, [job.run_id, lease]).to_pylist()
+        mine = self.store.query(CLAIMED_SQL, [claim]).to_pylist()
         return [
             Claim(
                 (row["sub_account_id"], row["dialog_id"], row["segment_id"]),
@@ -268,13 +269,15 @@ class Run:
             bad += tables.quarantine_rows("utterance", outcome.claim.key, outcome.problems, outcome.at, job.run_id)
             whole = [outcome.whole] if outcome.whole else []
             bad += tables.quarantine_rows("transcript", outcome.claim.key, whole, outcome.at, job.run_id)
-        said = [(o.claim.key, o.claim.segment_end, o.utterances) for o in done]
+        # A claim that ran out before its turn may have been taken twice: an answer beats a wait.
+        final = {o.claim.key: o for o in sorted(done, key=lambda o: o.state != tables.PENDING)}.values()
+        said = [(o.claim.key, o.claim.segment_end, o.utterances) for o in final]
         written = await asyncio.to_thread(
             self.store.commit,
             [
                 Upsert(
                     tables.SEGMENTS,
-                    tables.outcome_rows(outcome.row() for outcome in done),
+                    tables.outcome_rows(outcome.row() for outcome in final),
                     update=tables.UPDATE_FROM_TRANSCRIPT,
                     insert=False,
                     keep=f"t.transcript_state NOT IN ('{tables.ABSENT}', '{tables.PENDING}')",
@@ -324,7 +327,7 @@ DUE_SQL = """
 """
 CLAIMED_SQL = """
     SELECT sub_account_id, dialog_id, segment_id, segment_end_time, transcript_attempts, transcript_error FROM segments
-    WHERE transcript_state = 'pending' AND claimed_by = ? AND next_attempt_at = ?
+    WHERE transcript_state = 'pending' AND claimed_by = ?
     ORDER BY segment_end_time DESC
 """
 

@@ -98,8 +98,13 @@ def open_lake(settings: Settings) -> Lake:
 
 
 @asynccontextmanager
-async def open_runtime(settings: Settings, clock: Callable[[], float] = time.time) -> AsyncIterator[Runtime]:
-    """A runtime with connections that are closed at the end. Raises SettingsError without credentials."""
+async def open_runtime(
+    settings: Settings, clock: Callable[[], float] = time.time, transport: httpx.AsyncBaseTransport | None = None
+) -> AsyncIterator[Runtime]:
+    """A runtime with connections that are closed at the end. Raises SettingsError without credentials.
+
+    `transport` is httpx's way to the platform; None: over the network.
+    """
     settings.require_credentials()
     quotas = Quotas(
         settings.state_folder / "quotas",
@@ -113,7 +118,9 @@ async def open_runtime(settings: Settings, clock: Callable[[], float] = time.tim
     )
     in_flight = settings.ringcx_concurrency + 4
     pool = httpx.Limits(max_connections=in_flight, max_keepalive_connections=in_flight)
-    async with httpx.AsyncClient(limits=pool, timeout=settings.ringcx_timeout_seconds) as client:
+    async with httpx.AsyncClient(
+        limits=pool, timeout=settings.ringcx_timeout_seconds, transport=transport
+    ) as client:
         retry = Retry(attempts=settings.ringcx_retry_attempts, penalty_s=settings.ringcx_penalty_seconds)
         http = Http(client, quotas, retry, timeout_s=settings.ringcx_timeout_seconds)
         source = RingCX(http, _auth(settings, http, clock), settings.ringcx_base_url, settings.ringcentral_base_url)

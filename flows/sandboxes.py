@@ -16,7 +16,9 @@ DAY_S = 86400.0
 # Everything that the platform is known to do wrong, each often enough to be met in a small account.
 EVERY_FAULT = Faults(
     late_metadata_share=0.03,
+    late_metadata_s=900,
     late_flag_share=0.03,
+    late_flag_s=900,
     late_transcript_share=0.05,
     rejected_transcript_share=0.01,
     moved_end_share=0.02,

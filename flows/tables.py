@@ -77,7 +77,7 @@ LIFECYCLE_FIELDS = [
     _ours("transcript_state", pa.string(), "absent, pending, stored, empty, rejected or expired", nullable=False),
     _ours("transcript_attempts", pa.int32(), "Times the transcript was asked for", "requests"),
     _ours("next_attempt_at", INSTANT, "When a pending transcript is asked for next", "UTC"),
-    _ours("claimed_by", pa.string(), "Run that is asking for it now, until next_attempt_at"),
+    _ours("claimed_by", pa.string(), "Run, and which of its claims, that is asking for it now; until next_attempt_at"),
     _ours("transcript_error", pa.string(), "What the last attempt that brought nothing was told"),
     _ours("utterance_count", pa.int32(), "Utterances stored for it", "utterances"),
     _ours("quarantined_count", pa.int32(), "Utterances of it that are in quarantine", "utterances"),

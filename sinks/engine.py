@@ -10,7 +10,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import duckdb
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from sinks.errors import LakeUnavailable, LocationError
 from sinks.location import Location
@@ -66,9 +65,8 @@ def attach(con: duckdb.DuckDBPyConnection, location: Location, *, read_only: boo
             options.append("META_JOURNAL_MODE 'WAL'")
     if location.kind == "sqlite":
         catalog = f"ducklake:sqlite:{location.catalog}"
-    else:  # keywords, since DuckDB adds the secret's as such
-        settings = {name: str(value) for name, value in conninfo_to_dict(location.catalog).items()}
-        catalog = f"ducklake:postgres:{make_conninfo('', **settings)}"
+    else:
+        catalog = f"ducklake:postgres:{location.catalog}"
     con.execute(f"ATTACH {literal(catalog)} AS lake ({', '.join(options)})")
     con.execute("USE lake")
     _check_files(con, location)

@@ -87,9 +87,13 @@ class Lake:
         """
         try:
             with translated(self.location, sql=QueryError), self._read_connection().cursor() as con:
-                con.execute("USE lake")
-                con.execute("BEGIN")
-                yield con
+                try:
+                    con.execute("USE lake")
+                    con.execute("BEGIN")
+                    yield con
+                except BaseException:
+                    con.interrupt()  # Ctrl-C leaves DuckDB computing, and the end of the block would wait for it
+                    raise
         except LakeUnavailable:
             self._drop_reader()  # a lost connection is not used again
             raise
@@ -116,6 +120,8 @@ class Lake:
 
     @contextmanager
     def _exclusive(self, *, create: bool = False) -> Iterator[tuple[duckdb.DuckDBPyConnection, CheckHeld]]:
+        if not create:
+            self._check_exists()  # before the lock, which would leave its file there
         with self._writing, write_lock(self.location, self._lock_timeout_s) as check_held:
             con = self._write_connection(create=create)
             try:
@@ -126,7 +132,9 @@ class Lake:
                 raise
 
     def _roll_back(self, con: duckdb.DuckDBPyConnection) -> None:
-        # An interrupt may have come at any point, so the connection is not trusted again.
+        # Ctrl-C leaves DuckDB computing, and a ROLLBACK would wait for it. Since it may come at any point, the connection
+        # is not trusted again.
+        con.interrupt()
         with suppress(duckdb.Error):
             con.execute("ROLLBACK")
         self._drop_writer()
@@ -157,14 +165,13 @@ class Lake:
     def _read_connection(self) -> duckdb.DuckDBPyConnection:
         with self._reading:
             if self._reader is None:
+                self._check_exists()
                 con = self._open(read_only=True, create=False)
                 guard.confine(con, self.location)
                 self._reader = con
             return self._reader
 
     def _open(self, *, read_only: bool, create: bool) -> duckdb.DuckDBPyConnection:
-        if not create and self.location.kind == "sqlite" and not Path(self.location.catalog).exists():
-            raise LakeUnavailable(f"there is no lake at {self.location.catalog} yet")
         with translated(self.location, sql=LakeUnavailable):
             con = engine.connect(self.location)
             try:
@@ -173,3 +180,18 @@ class Lake:
                 con.close()
                 raise
             return con
+
+    def _check_exists(self) -> None:
+        """LakeUnavailable where a SQLite catalog is missing, or an empty file, which is what a mistyped path leaves."""
+        if self.location.kind == "postgresql":
+            return
+        try:
+            size = Path(self.location.catalog).stat().st_size
+        except (FileNotFoundError, NotADirectoryError):
+            size = 0
+        except OSError as error:
+            raise LakeUnavailable(
+                f"cannot look at {self.location.catalog}: {error.strerror}; check permissions"
+            ) from error
+        if not size:
+            raise LakeUnavailable(f"there is no lake at {self.location.catalog} yet")

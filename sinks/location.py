@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
-from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from sinks.errors import LocationError
 
@@ -15,7 +17,7 @@ class Location:
     """One lake's place: absolute paths or URLs. Its repr and str hide the password."""
 
     kind: Literal["sqlite", "postgresql"]
-    catalog: str  # file path, or libpq URI without the password
+    catalog: str  # file path, or libpq keywords without the password
     data_path: str  # folder, or s3://bucket/prefix; no slash at the end
     password: str = ""
 
@@ -30,9 +32,8 @@ class Location:
             return cls._postgresql(lake, data_path)
         if scheme == "sqlite":
             catalog = _path(lake.partition(":")[2], "lake")
-        elif "://" in lake or "dbname=" in lake:
-            shown = lake.partition("@")[2] or scheme  # whatever stands before an @ may be a password
-            raise LocationError(f"lake {shown!r} is of a kind we do not know: give {_SCHEMES}")
+        elif "://" in lake or "dbname=" in lake:  # not shown: it may hold a password
+            raise LocationError(f"lake is of a kind we do not know: give {_SCHEMES}")
         else:
             folder = _path(lake, "lake")
             if folder.is_file():
@@ -45,20 +46,16 @@ class Location:
     @classmethod
     def _postgresql(cls, lake: str, data_path: str | None) -> "Location":
         try:
-            parts = urlsplit(lake)
-            user_info, _, host = parts.netloc.rpartition("@")
-            user, _, password = user_info.partition(":")
-            options = parse_qsl(parts.query)
-        except ValueError as error:
-            raise LocationError(f"lake is not a valid postgresql:// address: give {_SCHEMES}") from error
-        if not parts.path.strip("/"):
-            raise LocationError(f"lake postgresql://{host} names no database: give {_SCHEMES}")
-        password = next((value for name, value in options if name == "password"), unquote(password))
-        query = urlencode([(name, value) for name, value in options if name != "password"])
-        bare = urlunsplit(("postgresql", f"{user}@{host}" if user else host, parts.path, query, ""))
+            options = {name: str(value) for name, value in conninfo_to_dict(lake).items()}
+        except psycopg.Error:  # its text may quote the password
+            raise LocationError(f"lake is not an address that PostgreSQL understands: give {_SCHEMES}") from None
+        password = options.pop("password", "")
+        bare = make_conninfo("", **options)
+        if "dbname" not in options:
+            raise LocationError(f"lake {bare!r} names no database: give {_SCHEMES}")
         if not data_path:
             raise LocationError(
-                f"lake {bare} keeps only the catalog: set the data path too (a folder or s3://bucket/prefix)"
+                f"lake {bare!r} holds only the catalog: set the data path, a folder or s3://bucket/prefix"
             )
         return cls("postgresql", bare, _data(data_path, default=None), password)
 

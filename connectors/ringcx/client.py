@@ -1,7 +1,7 @@
 """RingCX's endpoints as functions: which sub-accounts there are, what happened in a window, what was said in a segment.
 
-Each call takes its place in the group's quota, is retried as `connectors.http` says, and has its token renewed once
-when RingCX answers 401. Raises the errors of `connectors.errors`.
+Each call takes its place in the group's quota, is retried as `connectors.http` says, and has its token renewed
+(twice at most) when RingCX answers 401. Raises the errors of `connectors.errors`.
 """
 
 from collections.abc import Callable
@@ -20,6 +20,7 @@ from connectors.ringcx.records import Listing, Page, SubAccount, Transcript
 
 T = TypeVar("T")
 
+RENEWALS = 2  # of the token for one request: the first new one may have been replaced by another process's meanwhile
 ADMIN, TRANSCRIPTS = "admin", "transcripts"
 PERMISSIONS = {
     ADMIN: "The user needs access to RingCX Admin, and the app the OAuth scope ReadAccounts.",
@@ -89,10 +90,12 @@ class RingCX:
 
         token = await self._auth.token()
         try:
-            try:
-                return await send(token)
-            except Unauthorized:
-                return await send(await self._auth.renew(token))
+            for _ in range(RENEWALS):
+                try:
+                    return await send(token)
+                except Unauthorized:
+                    token = await self._auth.renew(token)
+            return await send(token)
         except Denied as error:
             help_text = PERMISSIONS[group.partition(":")[0]]
             raise Denied(f"{error}. {help_text}", group=group, status=403, code=error.code, body=error.body) from None

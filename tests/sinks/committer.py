@@ -1,14 +1,11 @@
 """A process that commits in a loop and says so, for the tests that need several, or one to kill.
 
-    python committer.py LAKE NAME COMMITS [DATA_PATH]
+    python -m tests.sinks.committer LAKE NAME COMMITS [DATA_PATH]
 
 Commit number n adds 1 to the attempts of the shared segment, and brings segment NAME-n with two utterances.
 """
 
 import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from sinks import Append, Lake, Location, Upsert
 from tests.sinks.tables import SEGMENTS, UTTERANCES, segments, utterances

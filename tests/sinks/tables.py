@@ -38,6 +38,18 @@ UTTERANCES = Table(
     sort_by=("id", "seq"),
 )
 
+ODD = [
+    "",
+    "\0",
+    "a\0b",
+    "\U0001f600 \u0627\u0644",
+    'it\'s "so"; --',
+    "\\x00\\",
+    "line\r\nline",
+    "\ufeff\u202e",
+    "x" * 300_000,
+]
+
 
 def segments(*ids: str, at: dt.datetime | None = JAN, state: str = "pending", attempts: int = 0) -> pa.Table:
     """Segments that differ in nothing but their id."""

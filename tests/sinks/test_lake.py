@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from sinks import Append, Change, ChangeError, Lake, LakeError, Location, Table, Upsert, Written, field
-from tests.sinks.tables import JAN, MAY, SEGMENTS, UTTERANCES, segments, some, utterances
+from tests.sinks.tables import JAN, MAY, ODD, SEGMENTS, UTTERANCES, segments, some, utterances
 
 
 def states(lake: Lake) -> dict[str, str]:
@@ -146,19 +146,6 @@ def test_a_wrong_change_takes_the_whole_commit_back(lake: Lake, wrong: Change) -
         lake.commit([Upsert(SEGMENTS, segments("new")), Append(UTTERANCES, utterances("new")), wrong])
     assert (states(lake), lake.query("FROM utterances").num_rows, snapshots(lake)) == ({"a": "pending"}, 0, before)
     assert lake.commit([Upsert(SEGMENTS, segments("b"))])["segments"].inserted == 1
-
-
-ODD = [
-    "",
-    "\0",
-    "a\0b",
-    "\U0001f600 \u0627\u0644",
-    'it\'s "so"; --',
-    "\\x00\\",
-    "line\r\nline",
-    "\ufeff\u202e",
-    "x" * 300_000,
-]
 
 
 def test_odd_text_comes_back_byte_for_byte(lake: Lake) -> None:

@@ -104,6 +104,8 @@ def test_commits_match_the_model(lake: Lake, prefixes: "count[int]", steps: list
         written = lake.commit([upsert, Append(UTTERANCES, children, under=SEGMENTS)])
         assert written["segments"] == model.apply(step, counts_attempts)
     stored = lake.query("SELECT id, ended_at, state, attempts FROM segments WHERE starts_with(id, ?)", [prefix])
-    assert sorted(stored.to_pylist(), key=str) == sorted(({**r, "id": f"{prefix}{r['id']}"} for r in model.rows.values()), key=str)
+    assert sorted(stored.to_pylist(), key=str) == sorted(
+        ({**r, "id": f"{prefix}{r['id']}"} for r in model.rows.values()), key=str
+    )
     found = lake.query("SELECT id, count(*) AS n FROM utterances WHERE starts_with(id, ?) GROUP BY id", [prefix])
     assert {row["id"]: row["n"] for row in found.to_pylist()} == {f"{prefix}{i}": n for i, n in model.children.items()}

@@ -20,10 +20,10 @@ def test_a_folder_holds_catalog_and_data(tmp_path: Path) -> None:
         ("sqlite:/l/c.sqlite", None, "/l/c.sqlite", "/l/data"),
         ("sqlite:/l/c.sqlite", "/elsewhere/", "/l/c.sqlite", "/elsewhere"),
         ("/l", "s3://bucket/some/prefix/", "/l/catalog.sqlite", "s3://bucket/some/prefix"),
-        ("postgres://u@h:1/db", "/d", "postgresql://u@h:1/db", "/d"),
-        ("postgresql://u:p@h/db?sslmode=require", "s3://b", "postgresql://u@h/db?sslmode=require", "s3://b"),
-        ("postgresql://h/db?user=u&password=p", "/d", "postgresql://h/db?user=u", "/d"),
-        ("postgresql:///db?host=/run/pg", "/d", "postgresql:///db?host=%2Frun%2Fpg", "/d"),
+        ("postgres://u@h:1/db", "/d", "user=u dbname=db host=h port=1", "/d"),
+        ("postgresql://u:p@h/db?sslmode=require", "s3://b", "user=u dbname=db host=h sslmode=require", "s3://b"),
+        ("postgresql://h/db?user=u&password=p", "/d", "user=u dbname=db host=h", "/d"),
+        ("postgresql:///db?host=/run/pg", "/d", "dbname=db host=/run/pg", "/d"),
     ],
 )
 def test_every_documented_form_is_understood(lake: str, data_path: str | None, catalog: str, data: str) -> None:
@@ -40,7 +40,9 @@ def test_the_password_is_known_and_never_shown(uri: str) -> None:
     assert "s3cr" not in f"{location} {location!r}"
 
 
-def test_a_relative_folder_does_not_follow_the_working_directory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_relative_folder_does_not_follow_the_working_directory(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """A scheduler changes directories as it likes."""
     monkeypatch.chdir(tmp_path)
     assert Location.parse("lake").catalog == str(tmp_path / "lake/catalog.sqlite")
@@ -50,13 +52,13 @@ def test_a_relative_folder_does_not_follow_the_working_directory(monkeypatch: py
     ("lake", "data_path", "said"),
     [
         ("", None, "no lake is set"),
-        ("mysql://u:s3cret@h/db", None, "h/db"),
+        ("mysql://u:s3cret@h/db", None, "kind we do not know"),
         ("host=h dbname=db password=s3cret", None, "kind we do not know"),
         ("sqlite:", None, "names no file"),
         ("a\0b", None, "names no file"),
         ("postgresql://u:s3cret@h/db", None, "set the data path"),
         ("postgresql://u:s3cret@h", "/d", "names no database"),
-        ("postgresql://u:s3cret@h:port/db", "/d", "not a valid"),
+        ("postgresql://u:s3cret@[h/db", "/d", "not an address"),
         ("/l", "gs://bucket", "gs://bucket"),
         ("/l", "s3://", "names no bucket"),
     ],

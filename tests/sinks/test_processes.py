@@ -12,12 +12,19 @@ from sinks import Lake, LakeBusy, Location, Upsert
 from sinks.lock import write_lock
 from tests.sinks.tables import SEGMENTS, UTTERANCES, segments
 
-COMMITTER = Path(__file__).with_name("committer.py")
+ROOT = Path(__file__).parents[2]
 
 
 def start(lake: Lake, name: str, commits: int) -> "subprocess.Popen[str]":
-    command = [sys.executable, str(COMMITTER), str(Path(lake.location.catalog).parent), name, str(commits)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    command = [
+        sys.executable,
+        "-m",
+        "tests.sinks.committer",
+        str(Path(lake.location.catalog).parent),
+        name,
+        str(commits),
+    ]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
 
 
 def contents(lake: Lake) -> tuple[int, int]:

@@ -1,0 +1,97 @@
+"""Making a lake, and bringing an old one up to date."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from sinks import Lake, LakeError, LakeTooNew, LakeUnavailable, Location, Table, Upsert, field
+from tests.sinks.tables import SEGMENTS, UTTERANCES, segments
+
+
+def test_creating_again_writes_nothing(lake: Lake, location: Location) -> None:
+    """Every start creates; a snapshot each would be noise."""
+    before = lake.query("FROM lake.snapshots()").num_rows
+    with Lake(location, [SEGMENTS, UTTERANCES]) as again:
+        again.create()
+    assert lake.query("FROM lake.snapshots()").num_rows == before
+
+
+def test_a_new_column_is_added_and_old_rows_lack_it(lake: Lake, location: Location) -> None:
+    """A release that keeps one more field must not need a new lake; readers that were open see it."""
+    lake.commit([Upsert(SEGMENTS, segments("a"))])
+    colour = field("colour", pa.string(), "new in this release", nullable=False)
+    wider = Table("segments", SEGMENTS.schema.append(colour), SEGMENTS.key, SEGMENTS.partition_by)
+    with Lake(location, [wider, UTTERANCES], version=2) as newer:
+        newer.create()
+        newer.commit([Upsert(wider, segments("b").append_column("colour", pa.array(["red"])))])
+    assert lake.query("SELECT id, colour FROM segments ORDER BY id").to_pylist() == [
+        {"id": "a", "colour": None},
+        {"id": "b", "colour": "red"},
+    ]
+
+
+def test_a_view_is_replaced_when_its_text_changes(location: Location) -> None:
+    """Views are part of the release; they see the tables by bare names under any alias."""
+    for number in (1, 2):
+        with Lake(location, [SEGMENTS], {"v": f"SELECT {number} AS n FROM segments"}) as lake:
+            lake.create()
+            lake.commit([Upsert(SEGMENTS, segments("a"))])
+            assert lake.query("FROM v").to_pylist() == [{"n": number}]
+
+
+def test_a_newer_lake_is_not_written(lake: Lake, location: Location) -> None:
+    """An old worker that is still running must not write what a newer release has redefined."""
+    with Lake(location, [SEGMENTS, UTTERANCES], version=2) as newer:
+        newer.create()
+    with Lake(location, [SEGMENTS, UTTERANCES]) as old:
+        with pytest.raises(LakeTooNew, match="upgrade"):
+            old.create()
+        with pytest.raises(LakeTooNew):
+            old.commit([Upsert(SEGMENTS, segments("a"))])
+        assert old.query("FROM segments").num_rows == 0
+
+
+def test_a_changed_type_is_refused_whole(lake: Lake, location: Location) -> None:
+    """There is no safe cast to guess; nothing of the new layout may be half there."""
+    changed = Table("segments", pa.schema([field("id", pa.int64(), "a number now", nullable=False)]), ("id",))
+    with (
+        Lake(location, [Table("extra", UTTERANCES.schema), changed]) as other,
+        pytest.raises(LakeError, match="BIGINT"),
+    ):
+        other.create()
+    assert "extra" not in lake.query("SHOW TABLES").column("name").to_pylist()
+
+
+def test_columns_carry_their_description_and_unit(lake: Lake) -> None:
+    """Whoever opens the lake with another tool finds the documentation in it."""
+    sql = "SELECT comment FROM duckdb_columns() WHERE table_name = 'segments' AND column_name = 'attempts'"
+    assert lake.query(sql).to_pylist() == [{"comment": "how often it was asked for [1]"}]
+
+
+def test_a_missing_lake_is_said_to_be_missing(location: Location) -> None:
+    """A wrong path must not silently become an empty lake (ducklake.md, trap 12)."""
+    lake = Lake(location, [SEGMENTS])
+    with pytest.raises(LakeUnavailable, match="there is no lake at"):
+        lake.query("SELECT 1")
+    with pytest.raises(LakeUnavailable, match="there is no lake at"):
+        lake.commit([Upsert(SEGMENTS, segments("a"))])
+    assert not Path(location.catalog).parent.exists()
+
+
+@pytest.mark.parametrize(
+    "declaration",
+    [
+        {"key": ("nonsense",)},
+        {"partition_by": ("year(nonsense)",)},
+        {"sort_by": ("nonsense",)},
+        {"schema": pa.schema([field("id", pa.string(), "x"), field("id", pa.string(), "x")])},
+        {"schema": pa.schema([field("id", pa.string(), "")])},
+        {"schema": pa.schema([field("id", pa.timestamp("ns", tz="UTC"), "x")])},
+        {"schema": pa.schema([field("id", pa.timestamp("ms"), "x")])},
+    ],
+)
+def test_a_declaration_that_cannot_work_fails_at_once(declaration: dict[str, object]) -> None:
+    """At import, not in the first commit at night."""
+    with pytest.raises(ValueError, match=r"table t|no stored type"):
+        Table(**{"name": "t", "schema": SEGMENTS.schema, **declaration})  # type: ignore[arg-type]  # wrong on purpose
