@@ -170,7 +170,7 @@ def sandbox(
     port
         Port on 127.0.0.1; 0: any free one.
     corpus
-        A corpus (.jsonl.gz) to serve instead of generated conversations, laid over the last days.
+        A corpus (.jsonl.gz) to serve instead of generated conversations, laid over the days up to an hour ago.
     days
         How far back its history goes.
     dialogs_per_hour

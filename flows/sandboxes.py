@@ -9,9 +9,10 @@ from connectors.sandbox import corpus as corpora
 from connectors.sandbox.account import generate_account
 from connectors.sandbox.config import SandboxConfig
 from connectors.sandbox.faults import Faults
+from connectors.sandbox.model import AccountSource
 from connectors.sandbox.server import serve_forever
 
-DAY_S = 86400.0
+HOUR_S, DAY_S = 3600.0, 86400.0
 
 # Everything that the platform is known to do wrong, each often enough to be met in a small account.
 EVERY_FAULT = Faults(
@@ -51,10 +52,13 @@ def run(
 ) -> int:
     """Serve until interrupted; says on standard output which settings point at it."""
     now = time.time()
-    start = (now - days * DAY_S) // DAY_S * DAY_S
-    account = (
-        corpora.load(corpus, start, now) if corpus else generate_account(start=start, dialogs_per_hour=dialogs_per_hour)
-    )
+    account: AccountSource
+    if corpus:
+        end = (now // HOUR_S - 1) * HOUR_S  # old enough for all of it to be there at once
+        account = corpora.load(corpus, end - days * DAY_S, end)
+    else:
+        start = (now - days * DAY_S) // DAY_S * DAY_S
+        account = generate_account(start=start, dialogs_per_hour=dialogs_per_hour)
     config = SandboxConfig(
         account=account,
         limits={"transcripts": transcript_limits, "metadata": metadata_limits},
@@ -63,7 +67,7 @@ def run(
     console = Console(soft_wrap=True, highlight=False)
 
     def ready(base_url: str) -> None:
-        accounts = ", ".join(account.sub_account_id for account in config.account.sub_accounts) if config.account else ""
+        accounts = ", ".join(sub.sub_account_id for sub in account.sub_accounts)
         console.print(f"# A RingCX sandbox with sub-accounts {accounts}; Ctrl-C ends it. Settings that point at it:")
         for name, value in point_at(config, base_url).items():
             console.print(f"export {name}={value}")

@@ -132,8 +132,8 @@ class Lake:
                 raise
 
     def _roll_back(self, con: duckdb.DuckDBPyConnection) -> None:
-        # Ctrl-C leaves DuckDB computing, and a ROLLBACK would wait for it. Since it may come at any point, the connection
-        # is not trusted again.
+        # Ctrl-C leaves DuckDB computing, and a ROLLBACK would wait for it. As it may come at any point, the
+        # connection is not trusted again.
         con.interrupt()
         with suppress(duckdb.Error):
             con.execute("ROLLBACK")
@@ -152,30 +152,25 @@ class Lake:
 
     def _write_connection(self, *, create: bool) -> duckdb.DuckDBPyConnection:
         if self._writer is None:
-            con = self._open(read_only=False, create=create)
-            try:
-                if not create and layout.check_version(con, self._version, self.location) is None:
-                    raise LakeUnavailable(f"there is a catalog at {self.location}, but no tables in it yet")
-            except BaseException:
-                con.close()
-                raise
-            self._writer = con
+            self._writer = self._open(read_only=False, create=create)
         return self._writer
 
     def _read_connection(self) -> duckdb.DuckDBPyConnection:
         with self._reading:
             if self._reader is None:
                 self._check_exists()
-                con = self._open(read_only=True, create=False)
-                guard.confine(con, self.location)
-                self._reader = con
+                self._reader = self._open(read_only=True)
             return self._reader
 
-    def _open(self, *, read_only: bool, create: bool) -> duckdb.DuckDBPyConnection:
+    def _open(self, *, read_only: bool, create: bool = False) -> duckdb.DuckDBPyConnection:
         with translated(self.location, sql=LakeUnavailable):
             con = engine.connect(self.location)
             try:
                 engine.attach(con, self.location, read_only=read_only, create=create)
+                if read_only:
+                    guard.confine(con, self.location)
+                elif not create and layout.check_version(con, self._version, self.location) is None:
+                    raise LakeUnavailable(f"there is a catalog at {self.location}, but no tables in it yet")
             except BaseException:
                 con.close()
                 raise

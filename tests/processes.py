@@ -61,4 +61,4 @@ def sandbox_process(*arguments: str) -> Iterator[SandboxProcess]:
         yield SandboxProcess(exports["RINGCX_BASE_URL"], exports)
     finally:
         process.terminate()
-        process.wait(30)
+        process.communicate(timeout=30)

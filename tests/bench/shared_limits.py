@@ -32,7 +32,7 @@ def main() -> None:
         end = datetime.now(UTC)
         span = ["--start", (end - timedelta(days=2)).isoformat(), "--end", end.isoformat()]
         runs = [cli("backfill", *span, "--max-minutes", "1.4", env=env) for _ in range(2)]
-        codes = [run.wait(300) for run in runs]
+        codes = [(run.communicate(timeout=300), run.returncode)[1] for run in runs]
         log = [r for r in httpx.get(sandbox.base_url + "/_sandbox/log").json() if r["group"] == "transcripts"]
     accepted = [record["at"] for record in log if record["status"] != 429]
     first = accepted[0]

@@ -1,5 +1,6 @@
 """A real lake in a temporary folder."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,9 +16,18 @@ def location(tmp_path: Path) -> Location:
     return Location.parse(str(tmp_path / "lake"))
 
 
-@pytest.fixture
-def lake(location: Location) -> Iterator[Lake]:
-    """An empty lake with segments and utterances."""
-    with Lake(location, [SEGMENTS, UTTERANCES]) as lake:
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty lake with segments and utterances, made once: a lake may be copied while nobody writes."""
+    folder = tmp_path_factory.mktemp("template")
+    with Lake(Location.parse(str(folder)), [SEGMENTS, UTTERANCES]) as lake:
         lake.create()
+    return folder
+
+
+@pytest.fixture
+def lake(template: Path, location: Location) -> Iterator[Lake]:
+    """A copy of the template, of this test alone."""
+    shutil.copytree(template, Path(location.catalog).parent)
+    with Lake(location, [SEGMENTS, UTTERANCES]) as lake:
         yield lake

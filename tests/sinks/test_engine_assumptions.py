@@ -20,7 +20,8 @@ from tests.sinks.tables import SEGMENTS, UTTERANCES
 def con(lake: Lake) -> duckdb.DuckDBPyConnection:
     """A second writer beside `lake`, with none of our guards."""
     con = engine.connect(lake.location)
-    con.execute(f"ATTACH 'ducklake:sqlite:{lake.location.catalog}' AS lake (META_BUSY_TIMEOUT 10000)")
+    options = f"META_BUSY_TIMEOUT 10000, DATA_PATH '{lake.location.data_path}/', OVERRIDE_DATA_PATH true"
+    con.execute(f"ATTACH 'ducklake:sqlite:{lake.location.catalog}' AS lake ({options})")
     con.execute("USE lake")
     return con
 
