@@ -24,19 +24,20 @@ HISTORY = timedelta(hours=2, minutes=30)  # three requests: as many as a sub-acc
 DIALOGS_PER_HOUR = 20  # about a hundred transcripts: as many as may be fetched at once
 
 LOADED_SQL = """
-    SELECT s.sub_account_id, s.channel_type, count(*) AS segments,
-           count(*) FILTER (s.transcript_state = 'stored') AS transcripts, sum(s.utterance_count)::BIGINT AS utterances,
-           min(s.segment_end_time) AS first_end, max(s.segment_end_time) AS last_end
-    FROM segments AS s GROUP BY ALL ORDER BY ALL
+    SELECT sub_account_id, channel_type, count(*) AS segments,
+           count(*) FILTER (transcript_state = 'stored') AS transcripts, sum(utterance_count)::BIGINT AS utterances,
+           strftime(min(segment_end_time), '%H:%M') AS first, strftime(max(segment_end_time), '%H:%M') AS last
+    FROM segments GROUP BY ALL ORDER BY ALL
 """
 CHOICE_SQL = """
     SELECT sub_account_id, dialog_id FROM conversations
-    WHERE utterances BETWEEN 6 AND 16 ORDER BY segments DESC, ended_at DESC, dialog_id LIMIT 12
+    WHERE utterances BETWEEN 6 AND 18 ORDER BY segments DESC, ended_at DESC, dialog_id LIMIT 5
 """
 TALK_SQL = """
-    SELECT spoken_at, segment_id, coalesce(participant_name, participant_type, participant_id) AS speaker,
-           participant_id, message
-    FROM utterances WHERE sub_account_id = ? AND dialog_id = ? ORDER BY spoken_at, segment_id, seq
+    SELECT u.spoken_at, u.segment_id, u.participant_id, u.message,
+           coalesce(u.participant_name, if(u.participant_id = s.segment_participant_id, 'agent', 'contact')) AS speaker
+    FROM utterances AS u JOIN segments AS s USING (sub_account_id, dialog_id, segment_id)
+    WHERE u.sub_account_id = ? AND u.dialog_id = ? ORDER BY s.segment_start_time, u.segment_id, u.seq
 """
 NEXT_SQL = "SELECT channel_type, started_at, utterances, opening FROM conversations ORDER BY started_at DESC LIMIT 10"
 

@@ -118,9 +118,7 @@ async def open_runtime(
     )
     in_flight = settings.ringcx_concurrency + 4
     pool = httpx.Limits(max_connections=in_flight, max_keepalive_connections=in_flight)
-    async with httpx.AsyncClient(
-        limits=pool, timeout=settings.ringcx_timeout_seconds, transport=transport
-    ) as client:
+    async with httpx.AsyncClient(limits=pool, timeout=settings.ringcx_timeout_seconds, transport=transport) as client:
         retry = Retry(attempts=settings.ringcx_retry_attempts, penalty_s=settings.ringcx_penalty_seconds)
         http = Http(client, quotas, retry, timeout_s=settings.ringcx_timeout_seconds)
         source = RingCX(http, _auth(settings, http, clock), settings.ringcx_base_url, settings.ringcentral_base_url)

@@ -22,7 +22,7 @@ from flows.settings import Settings
 from flows.status import Status
 
 Format = Literal["table", "json", "csv", "parquet"]
-SHOWN_ROWS = 1000
+SHOWN_ROWS, FILE_WIDTH = 1000, 240
 
 
 def rows(result: pa.Table, form: Format, output: Path | None) -> None:
@@ -47,7 +47,7 @@ def _write(result: pa.Table, form: Format, file: BinaryIO) -> None:
         file.write(msgspec.json.format(msgspec.json.encode(plain.to_pylist(), enc_hook=str)) + b"\n")
     else:
         text = io.TextIOWrapper(file, encoding="utf-8")
-        Console(file=text, width=200).print(_table(plain))
+        Console(file=text, width=FILE_WIDTH).print(_table(plain))
         text.flush()
         text.detach()
 
@@ -60,8 +60,13 @@ def plain_json(result: pa.Table) -> pa.Table:
     return result
 
 
+def _console() -> Console:
+    """Standard output; as wide as its content when nobody watches."""
+    return Console() if sys.stdout.isatty() else Console(width=FILE_WIDTH)
+
+
 def _terminal_table(result: pa.Table) -> None:
-    console = Console()
+    console = _console()
     console.print(_table(plain_json(result.slice(0, SHOWN_ROWS))))
     more = result.num_rows - SHOWN_ROWS
     if more > 0:
@@ -71,7 +76,9 @@ def _terminal_table(result: pa.Table) -> None:
 def _table(result: pa.Table) -> Table:
     table = Table(box=box.SIMPLE_HEAD)
     for column in result.schema:
-        table.add_column(column.name, justify="right" if pa.types.is_integer(column.type) else "left")
+        is_text = pa.types.is_string(column.type)  # text gives way when the terminal is too narrow, the rest does not
+        justify: Literal["left", "right"] = "right" if pa.types.is_integer(column.type) else "left"
+        table.add_column(column.name, justify=justify, no_wrap=not is_text)
     for row in result.to_pylist():
         table.add_row(*(Text(_cell(value)) for value in row.values()))
     return table
@@ -88,7 +95,7 @@ def status(found: Status, *, json: bool = False) -> None:
     if json:
         print(msgspec.json.format(msgspec.json.encode(found.plain())).decode())
         return
-    console = Console()
+    console = _console()
     console.print(f"as of {found.as_of:%Y-%m-%d %H:%M:%S} UTC: {found.utterances:,} utterances")
     accounts = Table("sub-account", "watermark", "behind", "segments", "by transcript state", box=box.SIMPLE_HEAD)
     for account in found.sub_accounts:
@@ -113,7 +120,7 @@ def settings(current: Settings) -> None:
     table = Table("setting", "value", "meaning", box=box.SIMPLE_HEAD)
     for name, field in type(current).model_fields.items():
         table.add_row(name.upper(), Text(_setting(getattr(current, name))), field.description)
-    Console().print(table)
+    _console().print(table)
 
 
 def _setting(value: object) -> str:

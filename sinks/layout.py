@@ -57,6 +57,7 @@ def lay_out(
     con: duckdb.DuckDBPyConnection, tables: Sequence[Table], views: Mapping[str, str], version: int, location: Location
 ) -> None:
     """Make the lake match the declarations, and write nothing if it does already. The caller rolls back."""
+    _remember_place(con, location)
     digest = _digest(tables, views)
     if check_version(con, version, location) == (version, digest):
         return
@@ -73,6 +74,14 @@ def lay_out(
         con.execute(f"CREATE OR REPLACE VIEW lake.main.{quoted(name)} AS {body}")
     con.execute(f"CREATE OR REPLACE VIEW lake.main.{VIEW} AS SELECT {version} AS version, {literal(digest)} AS digest")
     con.execute("COMMIT")
+
+
+def _remember_place(con: duckdb.DuckDBPyConnection, location: Location) -> None:
+    """A moved lake's catalog learns its new data path, for the other tools that attach it."""
+    place = location.data_path + "/"
+    known = con.execute("SELECT value FROM lake_catalog.ducklake_metadata WHERE key = 'data_path'").fetchone()
+    if known != (place,):
+        con.execute("UPDATE lake_catalog.ducklake_metadata SET value = ? WHERE key = 'data_path'", [place])
 
 
 def _lay_out_table(con: duckdb.DuckDBPyConnection, table: Table) -> None:

@@ -30,4 +30,5 @@ def lake(template: Path, location: Location) -> Iterator[Lake]:
     """A copy of the template, of this test alone."""
     shutil.copytree(template, Path(location.catalog).parent)
     with Lake(location, [SEGMENTS, UTTERANCES]) as lake:
+        lake.create()
         yield lake

@@ -61,6 +61,9 @@ def test_a_moved_lake_goes_on(lake: Lake, tmp_path: Path) -> None:
     with Lake(Location.parse(str(tmp_path / "moved")), [SEGMENTS, UTTERANCES]) as moved:
         moved.commit([Upsert(SEGMENTS, segments("a", "b", state="stored"))])
         assert moved.query("SELECT id, state FROM segments ORDER BY id").column("state").to_pylist() == ["stored"] * 2
+        moved.create()
+        stored_place = "SELECT value FROM ducklake_options('lake') WHERE option_name = 'data_path'"
+        assert moved.query(stored_place).to_pylist() == [{"value": f"{tmp_path}/moved/data/"}]
     assert not (tmp_path / "lake").exists()
 
 
