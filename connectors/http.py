@@ -14,21 +14,24 @@ The only place that waits and the only place that retries. What happens for each
 |                                    | (absent: `penalty_s`); then retried                        |                |
 | 5xx, time-out, reset, cut body     | retried after 1, 2, 4, 8 s (jittered), or Retry-After      | `Unavailable`  |
 
-Attempts and total time are both capped (`Retry`). Every attempt takes its own place in the quota.
+Attempts and total time are both capped (`Retry`); time counts from the first attempt, for the wait for a place in the
+quota is the group's and not the request's. Every attempt takes its own place in the quota.
 """
 
 import asyncio
 import logging
+import math
 import random
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TypeVar
+from urllib.parse import parse_qs
 
 import httpx
 import msgspec
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt, stop_after_delay
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 
 from connectors.errors import ConnectorError, Denied, NotReady, RateLimited, Rejected, Unauthorized, Unavailable
 from connectors.limits import Quotas
@@ -38,6 +41,9 @@ T = TypeVar("T")
 
 LONGEST_WAIT_S = 3600.0
 AFTER_PENALTY_S = 0.5  # the platform's penalty began when its 429 was sent, a little before we read it
+NO_ANSWER = (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, httpx.CookieConflict, OSError)
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)  # what msgspec raises for a bad body
+SECRETIVE = ("auth", "admin")  # groups whose answers hold tokens or passwords: their bodies go nowhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +87,20 @@ class Http:
     async def send(self, group: str, request: httpx.Request, read: Callable[[bytes], T]) -> T:
         """What `read` makes of the body of a 2xx answer.
 
-        `read` raises msgspec.DecodeError for a body that it cannot read. Raises a ConnectorError, per the table above.
+        `read` raises one of `UNREADABLE` for a body that it cannot read. Raises a ConnectorError, per the table above.
         """
+        await self._await_turn(group)
+        now = asyncio.get_running_loop().time
+        end = now() + self._retry.total_s
+
+        async def pause(seconds: float) -> None:
+            await asyncio.sleep(seconds)
+            await self._await_turn(group)
+
         attempts = AsyncRetrying(
-            sleep=asyncio.sleep,
+            sleep=pause,
             retry=retry_if_exception_type((RateLimited, Unavailable)),
-            stop=stop_after_attempt(self._retry.attempts) | stop_after_delay(self._retry.total_s),
+            stop=lambda state: state.attempt_number >= self._retry.attempts or now() + state.upcoming_sleep > end,
             wait=self._wait_s,
             before_sleep=_report,
             reraise=True,
@@ -94,24 +108,27 @@ class Http:
         return await attempts(self._attempt, group, request, read)
 
     async def _attempt(self, group: str, request: httpx.Request, read: Callable[[bytes], T]) -> T:
-        await self._await_turn(group)
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                response = await self._client.send(request)
-        except (httpx.TransportError, TimeoutError) as error:
-            self.spent[group, type(error).__name__] += 1
-            raise Unavailable(f"{group}: no answer ({type(error).__name__})", group=group) from None
+        response = await self._exchange(request)
+        if isinstance(response, str):
+            self.spent[group, response] += 1
+            raise Unavailable(f"{group}: no answer ({response})", group=group)
         self.spent[group, str(response.status_code)] += 1
         self.server_date = response.headers.get("date", self.server_date)
         if not response.is_success:
             raise self._failure(group, response)
         try:
             return read(response.content)
-        except msgspec.DecodeError as error:
-            # The body of a login that was answered well holds tokens: it goes nowhere.
-            body = "" if group.startswith("auth") else _text(response.content)
-            message = f"{group}: status {response.status_code} with a body that cannot be read ({error})"
-            raise Unavailable(message, group=group, status=response.status_code, body=body) from None
+        except UNREADABLE as error:
+            reason = str(error)
+        raise _unreadable(group, response, reason)
+
+    async def _exchange(self, request: httpx.Request) -> httpx.Response | str:
+        """The answer, or the kind of failure: no error of httpx's, which hold the request, is another's context."""
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                return await self._client.send(request)
+        except NO_ANSWER as error:
+            return type(error).__name__
 
     async def _await_turn(self, group: str) -> None:
         """Return when the group's quota has a place, first come, first served within this process."""
@@ -130,15 +147,16 @@ class Http:
     def _wait_s(self, state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
         if isinstance(error, RateLimited):
-            return 0.0  # the silenced quota makes everyone wait, this request included
+            return self._quotas[error.group].silent_for_s()  # everyone's wait, this request's included
         retry_after_s = error.retry_after_s if isinstance(error, ConnectorError) else None
         return backoff_s(state.attempt_number, retry_after_s, self._retry, self._rng.random())
 
 
 def classify(group: str, response: httpx.Response) -> ConnectorError:
     """The error that an answer without success stands for."""
-    status, code, said = response.status_code, *_reason(response.content)
-    body = _text(response.content)
+    answer = _clean(response)
+    status, code, said = response.status_code, *_reason(answer)
+    body = _kept(group, answer)
     message = f"{group}: status {status}" + (f", {said}" if said else "")
     if status == 401:
         return Unauthorized(message, group=group, status=status, code=code, body=body)
@@ -153,26 +171,34 @@ def classify(group: str, response: httpx.Response) -> ConnectorError:
     return Rejected(message, group=group, status=status, code=code, body=body)
 
 
-def _reason(body: bytes) -> tuple[str | None, str]:
+def _unreadable(group: str, response: httpx.Response, reason: str) -> Unavailable:
+    message = f"{group}: status {response.status_code} with a body that cannot be read ({reason})"
+    # A caller that asked for something else, and could not be logged in, has had no answer to what it asked for.
+    status = None if group.startswith("auth") else response.status_code
+    return Unavailable(message, group=group, status=status, body=_kept(group, _clean(response)))
+
+
+def _reason(answer: str) -> tuple[str | None, str]:
     """The error code and the sentence in an error body, JSON as the specification's `Errors` or plain text."""
     try:
-        fields = msgspec.json.decode(body, type=dict[str, object])
-    except msgspec.DecodeError:
-        return None, _text(body)[:200].strip()
+        fields = msgspec.json.decode(answer, type=dict[str, object])
+    except UNREADABLE:
+        return None, answer[:200].strip()
     code = fields.get("errorCode") or fields.get("error")
     said = [fields.get(name) for name in ("generalMessage", "developerMessage", "error_description", "message")]
     validation = fields.get("validationErrors")
     if isinstance(validation, list):
         said += [item.get("message") for item in validation if isinstance(item, dict)]
     words = "; ".join(dict.fromkeys(str(word) for word in (code, *said) if word))
-    return (str(code) if code else None), words[:500]
+    return (str(code)[:200] if code else None), words[:500]
 
 
 def _retry_after_s(response: httpx.Response) -> float | None:
     """Seconds that the answer asks to wait: a number, or a date against the answer's own date; None when absent."""
     value = response.headers.get("retry-after", "")
     try:
-        return max(0.0, float(value))
+        seconds = float(value)
+        return max(0.0, seconds) if math.isfinite(seconds) else None
     except ValueError:
         pass
     try:
@@ -182,8 +208,23 @@ def _retry_after_s(response: httpx.Response) -> float | None:
     return max(0.0, asked.total_seconds())
 
 
-def _text(body: bytes) -> str:
-    return body[:2000].decode("utf-8", "replace")
+def _clean(response: httpx.Response) -> str:
+    """The body as text, without the credentials of its request, should the answer repeat them."""
+    text = response.content.decode("utf-8", "replace")
+    for secret in _credentials(response.request):
+        text = text.replace(secret, "***")
+    return text
+
+
+def _credentials(request: httpx.Request) -> list[str]:
+    values = [request.headers.get("authorization", "").partition(" ")[2]]
+    if request.headers.get("content-type") == "application/x-www-form-urlencoded":
+        values += [value for several in parse_qs(request.content.decode()).values() for value in several]
+    return [value for value in values if len(value) >= 8 and not value.startswith("urn:")]
+
+
+def _kept(group: str, answer: str) -> str:
+    return "" if group.partition(":")[0] in SECRETIVE else answer[:2000]
 
 
 def _report(state: RetryCallState) -> None:

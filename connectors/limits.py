@@ -12,6 +12,7 @@ the platform's (`margin_s`), so that a late arrival and a prompt one never share
 """
 
 import hashlib
+import re
 import sqlite3
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from typing import cast
 from pyrate_limiter import Rate, RateItem, SQLiteBucket
 
 MARGIN_SHARE, MARGIN_MAX_S = 0.015, 1.0
+SHORTEST_S = 0.001
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,22 +39,29 @@ def parse_limits(text: str) -> tuple[Limit, ...]:
 
     Raises ValueError for anything else, and for limits of which one makes another meaningless.
     """
-    limits = []
-    for part in text.split(","):
-        requests, slash, seconds = part.strip().partition("/")
-        if not slash or not requests.strip().isdigit() or int(requests) < 1 or not float(seconds) > 0:
-            raise ValueError(f"{part.strip()!r} is not requests/seconds, such as 120/60")
-        limits.append(Limit(int(requests), float(seconds)))
-    limits.sort(key=lambda limit: limit.seconds)
+    limits = sorted((_limit(part.strip()) for part in text.split(",")), key=lambda limit: limit.seconds)
     for short, long in pairwise(limits):
         if short.seconds == long.seconds or short.requests >= long.requests:
             raise ValueError(f"{text!r}: a longer interval must allow more requests than a shorter one")
+        if long.requests / _interval_ms(long) > short.requests / _interval_ms(short):
+            raise ValueError(f"{text!r}: a longer interval must not allow more requests per second than a shorter one")
     return tuple(limits)
+
+
+def _limit(text: str) -> Limit:
+    found = re.fullmatch(r"([0-9]{1,9})\s*/\s*([0-9]{1,9}(?:\.[0-9]+)?)", text)
+    if not found or int(found[1]) < 1 or float(found[2]) < SHORTEST_S:
+        raise ValueError(f"{text!r} is not requests/seconds, such as 120/60")
+    return Limit(int(found[1]), float(found[2]))
 
 
 def margin_s(seconds: float) -> float:
     """How much longer than the platform's an interval is taken here: 1.5 %, at most a second."""
     return min(seconds * MARGIN_SHARE, MARGIN_MAX_S)
+
+
+def _interval_ms(limit: Limit) -> int:
+    return round((limit.seconds + margin_s(limit.seconds)) * 1000)
 
 
 class Quota:
@@ -62,21 +71,22 @@ class Quota:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.limits = limits
         self._clock = clock
-        rates = [Rate(limit.requests, round((limit.seconds + margin_s(limit.seconds)) * 1000)) for limit in limits]
+        rates = [Rate(limit.requests, _interval_ms(limit)) for limit in limits]
         self._bucket = SQLiteBucket.init_from_file(rates, table="log", db_path=str(path), use_file_lock=True)
         with self._bucket.lock:
-            self._sql("CREATE TABLE IF NOT EXISTS penalty (until_ms INTEGER)")
+            self._sql("CREATE TABLE IF NOT EXISTS silence (from_ms INTEGER, until_ms INTEGER)")
             self._bucket.leak(self._now_ms())
 
     def take(self) -> float:
         """Seconds to wait before asking again; 0 when the request may be sent now (and is counted)."""
         with self._bucket.lock:
             now = self._now_ms()
-            silent_ms = self._silent_until_ms() - now
+            silent_ms = self._silent_until_ms(now) - now
             if silent_ms > 0:
                 return silent_ms / 1000
-            # A clock set back would leave rows in the future, which would block the group until they are past.
-            self._sql("DELETE FROM log WHERE item_timestamp > ?", now)
+            # A clock set back leaves rows in the future, which would block the group until they are past. They were
+            # sent, so they count: as sent now, because how long ago it really was cannot be known any more.
+            self._sql("UPDATE log SET item_timestamp = ? WHERE item_timestamp > ?", now, now)
             item = RateItem("request", now)
             if self._bucket.put(item):
                 return 0.0
@@ -87,15 +97,16 @@ class Quota:
     def silence(self, seconds: float) -> None:
         """Nobody sends in this group for `seconds`, unless it is silent for longer already."""
         with self._bucket.lock:
-            until = self._now_ms() + round(seconds * 1000)
-            if until > self._silent_until_ms():
-                self._sql("DELETE FROM penalty")
-                self._sql("INSERT INTO penalty VALUES (?)", until)
+            now = self._now_ms()
+            until = now + round(seconds * 1000)
+            if until > self._silent_until_ms(now):
+                self._be_silent(now, until)
 
     def silent_for_s(self) -> float:
         """Seconds until the group may speak again; 0 when it may now."""
         with self._bucket.lock:
-            return max(0.0, (self._silent_until_ms() - self._now_ms()) / 1000)
+            now = self._now_ms()
+            return max(0.0, (self._silent_until_ms(now) - now) / 1000)
 
     def used(self, seconds: float) -> int:
         """Requests of the last `seconds`, by all processes; complete for up to the longest interval."""
@@ -107,8 +118,18 @@ class Quota:
         """Let go of the file."""
         self._bucket.close()  # type: ignore[no-untyped-call]
 
-    def _silent_until_ms(self) -> int:
-        return int(self._sql("SELECT coalesce(max(until_ms), 0) FROM penalty")[0][0])
+    def _silent_until_ms(self, now: int) -> int:
+        for since, until in self._sql("SELECT from_ms, until_ms FROM silence"):
+            if since <= now:
+                return int(until)
+            # The clock was set back: as long as it was meant to be, but from now.
+            self._be_silent(now, now + until - since)
+            return now + int(until - since)
+        return 0
+
+    def _be_silent(self, since: int, until: int) -> None:
+        self._sql("DELETE FROM silence")
+        self._sql("INSERT INTO silence VALUES (?, ?)", since, until)
 
     def _sql(self, statement: str, *parameters: int) -> list[sqlite3.Row]:
         with self._bucket.conn:

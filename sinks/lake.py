@@ -127,17 +127,16 @@ class Lake:
             try:
                 with translated(self.location, sql=ChangeError):
                     yield con, check_held
-            except BaseException:
-                self._roll_back(con)
+            except BaseException as error:
+                self._roll_back(con, error)
                 raise
 
-    def _roll_back(self, con: duckdb.DuckDBPyConnection) -> None:
-        # Ctrl-C leaves DuckDB computing, and a ROLLBACK would wait for it. As it may come at any point, the
-        # connection is not trusted again.
-        con.interrupt()
-        with suppress(duckdb.Error):
+    def _roll_back(self, con: duckdb.DuckDBPyConnection, error: BaseException) -> None:
+        con.interrupt()  # Ctrl-C leaves DuckDB computing, and a ROLLBACK would wait for it
+        with suppress(duckdb.Error):  # there may be no transaction
             con.execute("ROLLBACK")
-        self._drop_writer()
+        if not isinstance(error, ChangeError):  # the connection itself may be broken, or in an unknown state
+            self._drop_writer()
 
     def _drop_writer(self) -> None:
         if self._writer is not None:

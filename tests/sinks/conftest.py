@@ -1,7 +1,9 @@
 """A real lake in a temporary folder."""
 
 import shutil
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -27,8 +29,9 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def lake(template: Path, location: Location) -> Iterator[Lake]:
-    """A copy of the template, of this test alone."""
+    """A copy of the template, of this test alone, that knows its own place."""
     shutil.copytree(template, Path(location.catalog).parent)
+    with closing(sqlite3.connect(location.catalog)) as catalog, catalog:
+        catalog.execute("UPDATE ducklake_metadata SET value = ? WHERE key = 'data_path'", [location.data_path + "/"])
     with Lake(location, [SEGMENTS, UTTERANCES]) as lake:
-        lake.create()
         yield lake
