@@ -94,7 +94,7 @@ def _show_conversation(lake: Lake, console: Console) -> None:
         segment = line["segment_id"]
         colour = colours.setdefault(line["participant_id"], ("cyan", "green", "magenta", "yellow")[len(colours) % 4])
         speaker = Text(f"{str(line['speaker'])[:18]:>18}", style=colour)
-        console.print(Text.assemble(f"  {line['spoken_at']:%H:%M:%S} ", speaker, "  ", line["message"]))
+        console.print(Text.assemble(f"  {line['spoken_at']:%H:%M:%S} ", speaker, "  ", show.harmless(line["message"])))
     console.print()
 
 

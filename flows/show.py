@@ -23,6 +23,9 @@ from flows.status import Status
 
 Format = Literal["table", "json", "csv", "parquet"]
 SHOWN_ROWS, FILE_WIDTH = 1000, 240
+CONTROL_SIGNS = {code: chr(0x2400 + code) for code in range(32) if chr(code) not in "\t\n"} | {
+    code: "\N{REPLACEMENT CHARACTER}" for code in range(0x7F, 0xA0)
+}
 
 
 def rows(result: pa.Table, form: Format, output: Path | None) -> None:
@@ -87,7 +90,12 @@ def _table(result: pa.Table) -> Table:
 def _cell(value: object) -> str:
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M:%S}"
-    return "" if value is None else str(value)
+    return "" if value is None else harmless(str(value))
+
+
+def harmless(text: str) -> str:
+    """Text from outside for a terminal: control characters as the signs that stand for them."""
+    return text.translate(CONTROL_SIGNS)
 
 
 def status(found: Status, *, json: bool = False) -> None:

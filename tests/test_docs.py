@@ -69,7 +69,9 @@ def test_every_view_states_its_purpose_grain_and_columns(view: Path) -> None:
     assert "Columns:" in header
 
 
-@pytest.mark.parametrize("column", [field for table in TABLES for field in table.schema], ids=lambda field: str(field.name))
+@pytest.mark.parametrize(
+    "column", [field for table in TABLES for field in table.schema], ids=lambda field: str(field.name)
+)
 def test_every_column_says_what_it_holds_and_where_it_comes_from(column: object) -> None:
     """The data dictionary is made of this."""
     metadata = getattr(column, "metadata", {})

@@ -37,7 +37,10 @@ def test_a_module_imports_only_what_its_room_may(path: Path) -> None:
     """flows knows both sides, connectors and sinks know neither flows nor each other, the sandbox not the client."""
     module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
     wrong = [
-        name for name in imports_of(path) for start in forbidden_to(module) if name == start or name.startswith(start + ".")
+        name
+        for name in imports_of(path)
+        for start in forbidden_to(module)
+        if name == start or name.startswith(start + ".")
     ]
     assert not wrong
 

@@ -17,7 +17,16 @@ UNLIMITED = "1000000/60"
 def test_every_utterance_of_the_corpus_arrives_once_unchanged_and_in_order(tmp_path: Path) -> None:
     """10,164 conversations with emoji, tabs, newlines, HTML entities and Chinese, through every layer there is."""
     limits = {"RINGCX_TRANSCRIPT_LIMITS": UNLIMITED, "RINGCX_METADATA_LIMITS": UNLIMITED}
-    arguments = ("--corpus", str(CORPUS), "--days", "1", "--transcript-limits", UNLIMITED, "--metadata-limits", UNLIMITED)
+    arguments = (
+        "--corpus",
+        str(CORPUS),
+        "--days",
+        "1",
+        "--transcript-limits",
+        UNLIMITED,
+        "--metadata-limits",
+        UNLIMITED,
+    )
     with sandbox_process(*arguments) as sandbox:
         env = sandbox.settings(tmp_path) | limits
         end = datetime.now(UTC)

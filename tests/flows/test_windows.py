@@ -16,7 +16,9 @@ def at(minutes: int) -> datetime:
     return NOON + timedelta(minutes=minutes)
 
 
-windows = st.builds(lambda start, length: Window(at(start), at(start + length)), st.integers(0, 600), st.integers(1, 200))
+windows = st.builds(
+    lambda start, length: Window(at(start), at(start + length)), st.integers(0, 600), st.integers(1, 200)
+)
 
 
 def minutes_of(spans: list[Window]) -> set[datetime]:
