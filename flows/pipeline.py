@@ -123,7 +123,7 @@ class Run:
         bad = tables.quarantine_rows("segment", (sub_account_id, None, None), page.problems, asked_at, job.run_id)
         rows = tables.segment_rows(page.items, asked_at)
         polled = tables.window_rows(sub_account_id, covered, segments, asked_at, job.purpose, job.run_id)
-        written = await asyncio.to_thread(
+        written = await unbroken(
             self.store.commit,
             [
                 Upsert(tables.SEGMENTS, rows, update=tables.UPDATE_FROM_METADATA),
@@ -173,7 +173,7 @@ class Run:
         while not self._time_is_up():
             self._news.clear()
             polling = self._polling
-            claims = await asyncio.to_thread(self._claim)
+            claims = await unbroken(self._claim)
             for claim in claims:
                 await self._due.put(claim)
             if not claims:
@@ -216,10 +216,7 @@ class Run:
     async def _work(self) -> None:
         while (claim := await self._due.get()) is not _END:
             if self._time_is_up() or self._in_vain[claim.key[0]] >= GIVE_UP_AFTER:
-                self._outcomes.append(
-                    Outcome(claim, tables.PENDING, self._now(), self._now(), claim.error, in_vain=True)
-                )
-                continue
+                continue  # given back at the end
             outcome = await self._attempt(claim)
             self._outcomes.append(outcome)
             self.tally.fetched += 1
@@ -272,7 +269,7 @@ class Run:
         # A claim that ran out before its turn may have been taken twice: an answer beats a wait.
         final = {o.claim.key: o for o in sorted(done, key=lambda o: o.state != tables.PENDING)}.values()
         said = [(o.claim.key, o.claim.segment_end, o.utterances) for o in final]
-        written = await asyncio.to_thread(
+        written = await unbroken(
             self.store.commit,
             [
                 Upsert(
@@ -299,13 +296,16 @@ class Run:
         self.on_progress(tally)
 
     async def _give_back(self) -> None:
-        """Make due again what was claimed and not asked for, and keep what was fetched."""
-        while not self._due.empty():
-            claim = self._due.get_nowait()
-            if claim is not _END:
-                now = self._now()
-                self._outcomes.append(Outcome(claim, tables.PENDING, now, now, claim.error, in_vain=True))
+        """Keep what was fetched, and make due again what was claimed and not asked for."""
         await self._flush()
+        await unbroken(self._release)
+
+    def _release(self) -> None:
+        held = self.store.query(HELD_SQL, [f"{self.job.run_id}/"])
+        if held.num_rows:
+            update = {"next_attempt_at": f"TIMESTAMPTZ '{self._now().isoformat()}'", "claimed_by": "NULL"}
+            rows = Upsert(tables.SEGMENTS, held, update=update, insert=False, near="segment_end_time")
+            self.store.commit([rows], f"{self.job.purpose} {self.job.run_id}: give back")
 
     def _trouble(self, said: str) -> None:
         self.tally.troubles.append(said)
@@ -330,6 +330,19 @@ CLAIMED_SQL = """
     WHERE transcript_state = 'pending' AND claimed_by = ?
     ORDER BY segment_end_time DESC
 """
+HELD_SQL = """
+    SELECT sub_account_id, dialog_id, segment_id, segment_end_time FROM segments
+    WHERE transcript_state = 'pending' AND starts_with(claimed_by, ?)
+"""
+
+
+async def unbroken(work: Callable[..., T], *arguments: object) -> T:
+    """What `work` returns, from a thread; when cancelled, only after the thread has ended, so that nothing goes on."""
+    running = asyncio.ensure_future(asyncio.to_thread(work, *arguments))
+    try:
+        return await asyncio.shield(running)
+    finally:
+        await asyncio.wait([running])
 
 
 def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -1,60 +1,47 @@
-"""How a run shows in Prefect: a task for each poll and each store, and an artifact that says what came."""
+"""How a run shows in Prefect: a task for each poll and each store, its progress, and a page that says what came.
 
+Nothing here is needed to load: a run whose progress cannot be shown goes on.
+"""
+
+import asyncio
+import time
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import cast
+from uuid import UUID
 
-from prefect import task
-from prefect.artifacts import acreate_markdown_artifact
+import httpx
+from prefect import get_run_logger, task
+from prefect.artifacts import acreate_markdown_artifact, acreate_progress_artifact, aupdate_progress_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.exceptions import PrefectException
+from prefect.runtime import flow_run
+from prefect.states import Failed
 
+from connectors.errors import ConnectorError
 from flows.loading import Report
+from flows.progress import shown
+from flows.settings import SettingsError
+from flows.tally import Tally
+from sinks.errors import LakeError
+
+PROGRESS_S = 10.0
 
 
 class RunFailed(Exception):
     """A run that could not get everything it asked for; what it got is stored."""
 
 
-async def as_task(name: str, work: Callable[[], Awaitable[None]]) -> None:
-    """Run a step as a task run of that name. Never retried here: `connectors.http` has retried already."""
+class Recorder:
+    """Shows one run as it goes: `step` and `on_progress` are what `flows.loading` asks for."""
 
-    @task(name=name.partition(" ")[0], task_run_name=name.replace("{", "(").replace("}", ")"), cache_policy=NO_CACHE)
-    async def step() -> None:
-        await work()
+    def __init__(self, kind: str, show: Callable[[Tally], None]) -> None:
+        self.on_progress = show
+        self._kind = kind
+        self._artifact: UUID | None = None
+        self._tally = Tally()
+        self._due = time.monotonic() + PROGRESS_S  # a run that is over by then needs no progress bar
+        self._show = show
 
-    await step()
-
-
-async def publish(report: Report) -> None:
-    """Put the report in the UI. Raises RunFailed if something that was asked for did not come."""
-    await acreate_markdown_artifact(markdown(report), key=report.kind, description=f"What this {report.kind} brought")
-    if not report.ok:
-        raise RunFailed("; ".join(report.tally.troubles))
-
-
-def markdown(report: Report) -> str:
-    """The report as a page: what came, what is still to come, how far each sub-account is covered."""
-    t = report.tally
-    seconds = (report.finished_at - report.started_at).total_seconds()
-    covered = (f"| {name} | {w.start:%Y-%m-%d %H:%M} | {w.end:%Y-%m-%d %H:%M} |" for name, w in report.covered.items())
-    page = f"""
-## {report.kind} {report.started_at:%Y-%m-%d %H:%M} UTC
-
-| | read | loaded | skipped | quarantined |
-|---|---:|---:|---:|---:|
-| segments | {t.segments_read} | {t.segments_loaded} | {t.segments_skipped} | {t.segments_quarantined} |
-| utterances | {t.utterances_read} | {t.utterances_loaded} | {t.utterances_skipped} | {t.utterances_quarantined} |
-
-**{t.transcripts_stored}** transcripts stored, **{report.pending}** still to come;
-{t.windows_polled} windows polled with {t.requests_done} requests; {seconds:.0f} s.
-
-| sub-account | covered without a gap from | until (UTC) |
-|---|---|---|
-"""
-    lines = [page.strip(), *covered]
-    if t.unknown_fields:
-        lines += [
-            "",
-            "New fields (kept in `extra`): " + ", ".join(f"`{name}`" for name in sorted(t.unknown_fields)),
-        ]
-    if t.troubles:
-        lines += ["", "### Did not come", "", *(f"- {trouble}" for trouble in t.troubles)]
-    return "\n".join(lines)
+    async def step(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Run a step as a task run of that name. Never retried here: `connectors.http` has retried already."""

@@ -23,9 +23,8 @@ from flows.status import Status
 
 Format = Literal["table", "json", "csv", "parquet"]
 SHOWN_ROWS, FILE_WIDTH = 1000, 240
-CONTROL_SIGNS = {code: chr(0x2400 + code) for code in range(32) if chr(code) not in "\t\n"} | {
-    code: "\N{REPLACEMENT CHARACTER}" for code in range(0x7F, 0xA0)
-}
+CONTROL_SIGNS = {code: chr(0x2400 + code) for code in range(32) if chr(code) not in "\t\n"}
+CONTROL_SIGNS |= dict.fromkeys(range(0x7F, 0xA0), "\N{REPLACEMENT CHARACTER}")
 
 
 def rows(result: pa.Table, form: Format, output: Path | None) -> None:

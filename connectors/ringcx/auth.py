@@ -15,12 +15,13 @@ from typing import Protocol
 import httpx
 import msgspec
 
-from connectors.errors import ConnectorError, Rejected, Unauthorized
+from connectors.errors import ConnectorError, Denied, NotReady, Rejected, Unauthorized
 from connectors.http import Http
 from connectors.ringcx.tokens import TokenFile, Tokens
 
 EARLY_S = 30.0  # a token is renewed this long before it ends, so that no request starts with one about to end
 PLATFORM, RINGCX = "auth:ringcentral", "auth:ringcx"
+REFUSED = (Unauthorized, Rejected, Denied, NotReady)  # of a login; a caller would take the last three for its own
 
 
 class Auth(Protocol):
@@ -32,8 +33,8 @@ class Auth(Protocol):
     async def renew(self, refused: str) -> str:
         """A token other than `refused`, which RingCX answered with 401; raises Unauthorized where there is none."""
 
-    async def platform_token(self) -> str | None:
-        """A RingCentral token, where there is a login to get one from."""
+    async def platform_token(self, refused: str = "") -> str | None:
+        """A RingCentral token other than `refused`, where there is a login to get one from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ class StaticToken:
         )
         raise Unauthorized(message, group=RINGCX, status=401)
 
-    async def platform_token(self) -> str | None:
+    async def platform_token(self, refused: str = "") -> str | None:
         return None
 
 
@@ -74,7 +75,7 @@ class _PlatformAnswer(msgspec.Struct):
 
 class _RingcxAnswer(msgspec.Struct, rename="camel"):
     access_token: str
-    refresh_token: str = ""
+    refresh_token: str | None = None
     expires_in: float | None = None
 
 
@@ -96,25 +97,19 @@ class JwtLogin:
         self._tokens = Tokens()
 
     async def token(self) -> str:
-        if self._tokens.ends_at <= self._clock() + self._early_s:
-            await self._renew_unless(lambda tokens: tokens.ends_at > self._clock() + self._early_s)
+        if self._tokens.good_until <= self._clock():
+            await self._renew_unless(lambda tokens: tokens.good_until > self._clock())
         return self._tokens.access
 
     async def renew(self, refused: str) -> str:
         if self._tokens.access == refused:
-            await self._renew_unless(
-                lambda tokens: tokens.access != refused and tokens.ends_at > self._clock() + self._early_s
-            )
+            await self._renew_unless(lambda tokens: tokens.access != refused and tokens.good_until > self._clock())
         return self._tokens.access
 
-    async def platform_token(self) -> str | None:
+    async def platform_token(self, refused: str = "") -> str | None:
         async with self._turn, self._file.lock:
-            self._tokens = await self._with_platform_token(self._file.read())
+            self._tokens = await self._with_platform_token(self._file.read(), refused)
             return self._tokens.rc_access
-
-    @property
-    def _early_s(self) -> float:
-        return min(EARLY_S, self._lifetime_s / 4)
 
     async def _renew_unless(self, good: Callable[[Tokens], bool]) -> None:
         """Leave `_tokens` good: somebody else's, or refreshed, or logged in for anew."""
@@ -134,46 +129,50 @@ class JwtLogin:
             return None
         try:
             return await self._ringcx(tokens, "/api/auth/token/refresh", {"refresh_token": tokens.refresh})
-        except (Unauthorized, Rejected):
+        except REFUSED:
             return None
 
     async def _logged_in(self, tokens: Tokens) -> Tokens:
+        kept = tokens.rc_access
         tokens = await self._with_platform_token(tokens)
         form = {"rcAccessToken": tokens.rc_access, "rcTokenType": "Bearer"}
-        path = "/api/auth/login/rc/accesstoken?includeRefresh=true"
         try:
-            return await self._ringcx(tokens, path, form)
-        except Unauthorized:
-            # RingCentral's token may have been revoked before its time: once more with a new one.
-            tokens = await self._with_platform_token(msgspec.structs.replace(tokens, rc_ends_at=0.0))
-            return await self._ringcx(tokens, path, {**form, "rcAccessToken": tokens.rc_access})
+            return await self._ringcx(tokens, "/api/auth/login/rc/accesstoken?includeRefresh=true", form)
+        except REFUSED as error:
+            if tokens.rc_access != kept:
+                raise _refused_exchange(error) from None
+        # The one that was kept may have been revoked before its time: once more with a new one.
+        return await self._logged_in(msgspec.structs.replace(tokens, rc_access="", rc_good_until=0.0))
 
     async def _ringcx(self, tokens: Tokens, path: str, form: dict[str, str]) -> Tokens:
-        asked_at = self._clock()
         request = httpx.Request("POST", self._credentials.ringcx_url + path, data=form)
         answer = await self._http.send(RINGCX, request, msgspec.json.Decoder(_RingcxAnswer).decode)
         return msgspec.structs.replace(
             tokens,
             access=answer.access_token,
-            ends_at=asked_at + (answer.expires_in or self._lifetime_s),
-            refresh=answer.refresh_token,
+            good_until=self._good_until(answer.expires_in or self._lifetime_s),
+            refresh=answer.refresh_token or "",
         )
 
-    async def _with_platform_token(self, tokens: Tokens) -> Tokens:
-        if tokens.rc_ends_at > self._clock() + EARLY_S:
+    async def _with_platform_token(self, tokens: Tokens, refused: str = "") -> Tokens:
+        if tokens.rc_access != refused and tokens.rc_good_until > self._clock():
             return tokens
-        asked_at = self._clock()
         form = {"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": self._credentials.jwt}
         url = self._credentials.platform_url + "/restapi/oauth/token"
         basic = httpx.BasicAuth(self._credentials.client_id, self._credentials.client_secret)
         request = next(basic.auth_flow(httpx.Request("POST", url, data=form)))
         try:
             answer = await self._http.send(PLATFORM, request, msgspec.json.Decoder(_PlatformAnswer).decode)
-        except (Unauthorized, Rejected) as error:
+        except REFUSED as error:
             raise _refused_login(error) from None
-        tokens = msgspec.structs.replace(tokens, rc_access=answer.access_token, rc_ends_at=asked_at + answer.expires_in)
+        good_until = self._good_until(answer.expires_in)
+        tokens = msgspec.structs.replace(tokens, rc_access=answer.access_token, rc_good_until=good_until)
         self._file.write(tokens)
         return tokens
+
+    def _good_until(self, lifetime_s: float) -> float:
+        """When to renew a token that has just come: its answer may have been under way, but not waited for its turn."""
+        return self._clock() + lifetime_s - min(EARLY_S, lifetime_s / 4)
 
 
 def _refused_login(error: ConnectorError) -> Unauthorized:
@@ -182,3 +181,11 @@ def _refused_login(error: ConnectorError) -> Unauthorized:
         " RINGCENTRAL_JWT: all three must belong to the same app and to the server in RINGCENTRAL_BASE_URL."
     )
     return Unauthorized(message, group=PLATFORM, status=error.status, code=error.code)
+
+
+def _refused_exchange(error: ConnectorError) -> Unauthorized:
+    message = (
+        f"RingCX refused a new RingCentral token ({error}). The user of RINGCENTRAL_JWT needs access to RingCX, the app"
+        " the OAuth scope ReadAccounts, and RINGCX_BASE_URL must be the RingCX that belongs to RINGCENTRAL_BASE_URL."
+    )
+    return Unauthorized(message, group=RINGCX, status=error.status, code=error.code)

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import httpx
 import msgspec
 
-from connectors.errors import Denied, Unauthorized
+from connectors.errors import Denied, Rejected, Unauthorized
 from connectors.http import Http
 from connectors.ringcx import parse
 from connectors.ringcx.auth import Auth
@@ -52,8 +52,12 @@ class RingCX:
         token = await self._auth.platform_token()
         if token is None:
             return None
-        request = httpx.Request("GET", f"{self._platform_url}/restapi/v1.0/account/~", headers=_bearer(token))
-        answer = await self._http.send(ADMIN, request, msgspec.json.Decoder(dict[str, object]).decode)
+        url, read = f"{self._platform_url}/restapi/v1.0/account/~", msgspec.json.Decoder(dict[str, object]).decode
+        try:
+            answer = await self._send(ADMIN, "GET", url, read, token)
+        except Unauthorized:
+            token = await self._auth.platform_token(refused=token) or ""
+            answer = await self._send(ADMIN, "GET", url, read, token)
         return str(answer["id"]) if "id" in answer else None
 
     async def sub_accounts(self) -> list[SubAccount]:
@@ -84,25 +88,28 @@ class RingCX:
         return await self._call(TRANSCRIPTS, "GET", path, parse.parse_transcript)
 
     async def _call(self, group: str, method: str, path: str, read: Callable[[bytes], T], body: object = None) -> T:
-        async def send(token: str) -> T:
-            request = httpx.Request(method, self._base_url + path, headers=_bearer(token), json=body)
-            return await self._http.send(group, request, read)
+        url, token = self._base_url + path, await self._auth.token()
+        for _ in range(RENEWALS):
+            try:
+                return await self._send(group, method, url, read, token, body)
+            except Unauthorized:
+                token = await self._auth.renew(token)
+        return await self._send(group, method, url, read, token, body)
 
-        token = await self._auth.token()
+    async def _send(
+        self, group: str, method: str, url: str, read: Callable[[bytes], T], token: str, body: object = None
+    ) -> T:
+        # As bytes, because a token that is not ASCII, pasted wrongly, is RingCX's to refuse.
+        headers = {b"Authorization": f"Bearer {token}".encode(), b"Accept": b"application/json"}
         try:
-            for _ in range(RENEWALS):
-                try:
-                    return await send(token)
-                except Unauthorized:
-                    token = await self._auth.renew(token)
-            return await send(token)
+            request = httpx.Request(method, url, headers=headers, json=body)
+        except httpx.InvalidURL as error:  # an id of 64 KiB
+            raise Rejected(f"{group}: not a URL that can be asked for ({error})", group=group) from None
+        try:
+            return await self._http.send(group, request, read)
         except Denied as error:
             help_text = PERMISSIONS[group.partition(":")[0]]
             raise Denied(f"{error}. {help_text}", group=group, status=403, code=error.code, body=error.body) from None
-
-
-def _bearer(token: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {token}", "Accept": "application/json"}
 
 
 def _account_path(rc_account_id: str, sub_account_id: str) -> str:

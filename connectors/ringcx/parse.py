@@ -1,9 +1,12 @@
 """RingCX's answers -> records. Pure: bytes in, records and problems out.
 
-One item that does not fit never stops the others: it comes back as a `Problem`. An answer that is not JSON at all, or
-not of the documented outer shape, raises msgspec.DecodeError, which `connectors.http` takes for a broken transmission.
+One item that does not fit never stops the others: it comes back as a `Problem`, and so does one that holds what no
+text can (half a surrogate pair, bytes that are not UTF-8) or a number beyond all bounds. An answer that is not JSON at
+all, or not of the documented outer shape, raises msgspec.DecodeError, which `connectors.http` takes for a broken
+transmission.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -27,6 +30,9 @@ T = TypeVar("T")
 
 FIRST_MS, LAST_MS = (int(datetime(year, 1, 1, tzinfo=UTC).timestamp() * 1000) for year in (1, 9999))
 TRANSCRIPT_FIELDS = frozenset({"channelClass", "errorCode", "errorMessage", "transcript"})
+# An escape in a JSON string; the group is half of a surrogate pair without the other, which msgspec cannot step over.
+ESCAPE = re.compile(rb"\\u[dD][89abAB]..\\u[dD][c-fC-F]..|\\(u[dD][89a-fA-F]..)|\\.", re.DOTALL)
+NO_TEXT = b"\xff"  # takes the place of that escape's backslash: a byte that no text has
 
 
 def parse_metadata(body: bytes, sub_account_id: str) -> Page[Listing]:
@@ -34,7 +40,7 @@ def parse_metadata(body: bytes, sub_account_id: str) -> Page[Listing]:
 
     Source: `WEMInteractionSegmentMetaData2Array` of the OpenAPI description.
     """
-    raw = msgspec.json.decode(body, type=list[object])
+    raw = _items(body)
     known_fields = frozenset(Segment.__struct_encode_fields__)
 
     def listing(_: int, fields: Mapping[str, object]) -> Listing:
@@ -54,7 +60,7 @@ def parse_transcript(body: bytes) -> Transcript:
     A `transcript` of null is an empty one; lines keep their place in the platform's order even where one between them
     does not fit. Source: `RCInteractionTranscriptData` of the OpenAPI description.
     """
-    answer = msgspec.json.decode(body, type=dict[str, object])
+    answer = _answer(body)
     code, message, channel = (answer.get(name) for name in ("errorCode", "errorMessage", "channelClass"))
     raw = answer.get("transcript")
     if raw is None and "transcript" not in answer and not code:
@@ -89,7 +95,59 @@ def parse_transcript(body: bytes) -> Transcript:
 
 def parse_sub_accounts(body: bytes) -> list[SubAccount]:
     """The RingCX accounts that the user may use. Source: `Account` of the OpenAPI description."""
-    return msgspec.json.decode(body, type=list[SubAccount])
+    return _decode(body, list[SubAccount])
+
+
+class _Unreadable(msgspec.Struct, frozen=True):
+    """An item that is JSON, and yet no value can stand for it."""
+
+    raw: str
+    reason: str
+
+
+def _items(body: bytes) -> list[object]:
+    """The items of an array; where msgspec cannot read them all, those that it cannot as `_Unreadable`."""
+    try:
+        return _decode(body, list[object])
+    except msgspec.DecodeError:
+        return [_item(raw) for raw in _decode(_without_halves(body), list[msgspec.Raw])]
+
+
+def _answer(body: bytes) -> dict[str, object]:
+    """The fields of a transcript's answer, with `_items` of its array."""
+    try:
+        return _decode(body, dict[str, object])
+    except msgspec.DecodeError:
+        fields = _decode(_without_halves(body), dict[str, msgspec.Raw])
+    answer: dict[str, object] = {}
+    for name, raw in fields.items():
+        if name == "transcript" and bytes(raw) != b"null":
+            answer[name] = [_item(line) for line in _decode(raw, list[msgspec.Raw])]
+        else:
+            answer[name] = _decode(raw, object) if name in TRANSCRIPT_FIELDS else None
+    return answer
+
+
+def _item(raw: msgspec.Raw) -> object:
+    try:
+        return _decode(raw, object)
+    except msgspec.DecodeError as error:
+        came = bytes(raw).replace(NO_TEXT + b"u", rb"\u").decode("utf-8", "backslashreplace")
+        return _Unreadable(came, str(error))
+
+
+def _without_halves(body: bytes) -> bytes:
+    return ESCAPE.sub(lambda found: NO_TEXT + found[1] if found[1] else found[0], body)
+
+
+def _decode(body: bytes | msgspec.Raw, kind: type[T]) -> T:
+    """As msgspec does, but with all that it raises for a bad body as one error."""
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except UnicodeDecodeError:
+        raise msgspec.DecodeError("bytes that are not UTF-8, or half a surrogate pair") from None
+    except RecursionError:
+        raise msgspec.DecodeError("nested too deeply") from None
 
 
 def _each(
@@ -99,6 +157,9 @@ def _each(
     items, problems, unknown = [], [], Counter[str]()
     for position, item in enumerate(raw):
         try:
+            if isinstance(item, _Unreadable):
+                problems.append(Problem(position, item.raw, item.reason))
+                continue
             if not isinstance(item, dict):
                 raise msgspec.ValidationError(f"expected an object, got {type(item).__name__}")
             items.append(read(position, item))

@@ -123,7 +123,7 @@ class Transcript(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SubAccount(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A RingCX account that the user may use; `retention_days` is how long RingCX keeps its data, where it says so."""
+    """A RingCX account that the user may use; `data_retention_days`: how long RingCX keeps its data, if it says so."""
 
     account_id: Id
     account_name: str | None = None

@@ -5,6 +5,7 @@ one another's: whoever holds the file's lock may log in, the others wait for it 
 """
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -12,16 +13,20 @@ from filelock import AsyncFileLock
 
 
 class Tokens(msgspec.Struct, frozen=True, kw_only=True):
-    """RingCentral's and RingCX's tokens with the epoch second at which each ends; empty and 0 where there is none."""
+    """RingCentral's and RingCX's tokens, each with the epoch second from which it is to be renewed; empty: none."""
 
     rc_access: str = ""
-    rc_ends_at: float = 0.0
+    rc_good_until: float = 0.0
     access: str = ""
-    ends_at: float = 0.0
+    good_until: float = 0.0
     refresh: str = ""
 
     def __repr__(self) -> str:
-        return f"Tokens(rc_ends_at={self.rc_ends_at:.0f}, ends_at={self.ends_at:.0f})"
+        return f"Tokens(rc_good_until={self.rc_good_until:.0f}, good_until={self.good_until:.0f})"
+
+    def __rich_repr__(self) -> Iterator[tuple[str, float]]:
+        yield "rc_good_until", self.rc_good_until
+        yield "good_until", self.good_until
 
 
 class TokenFile:
@@ -36,7 +41,7 @@ class TokenFile:
         """What was last written; no tokens when there is nothing, or nothing readable."""
         try:
             return msgspec.json.decode(self._path.read_bytes(), type=Tokens)
-        except (OSError, msgspec.DecodeError):
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError):
             return Tokens()
 
     def write(self, tokens: Tokens) -> None:
