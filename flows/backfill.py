@@ -2,18 +2,16 @@
 
 from datetime import UTC, datetime
 
-from prefect import flow
-
 from flows import loading
+from flows.direct import direct_flow
 from flows.loading import Report
-from flows.progress import shown
-from flows.recording import as_task, publish
+from flows.recording import Recorder, RunFailed, recorded
 from flows.runtime import open_runtime
 from flows.settings import load_settings
 from flows.windows import Window
 
 
-@flow(name="backfill", persist_result=False, validate_parameters=True)
+@direct_flow("backfill", run_name="{start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M}")
 async def backfill(start: datetime, end: datetime, max_minutes: float | None = None) -> Report:
     """Poll the windows of `[start, end)` that have not been polled, and store all transcripts that are due.
 
@@ -25,10 +23,13 @@ async def backfill(start: datetime, end: datetime, max_minutes: float | None = N
         max_minutes: Start nothing new after so many minutes. None: no end.
     """
     span = Window(*(instant.replace(tzinfo=instant.tzinfo or UTC) for instant in (start, end)))
-    async with open_runtime(load_settings()) as runtime:
-        with shown("backfill") as on_progress:
-            report = await loading.backfill(
-                runtime, span, max_minutes=max_minutes, step=as_task, on_progress=on_progress
+
+    async def load(recorder: Recorder) -> Report:
+        if span.start >= span.end:
+            raise RunFailed("start must be before end")
+        async with open_runtime(load_settings()) as runtime:
+            return await loading.backfill(
+                runtime, span, max_minutes=max_minutes, step=recorder.step, on_progress=recorder.on_progress
             )
-        await publish(report)
-        return report
+
+    return await recorded("backfill", load)

@@ -161,6 +161,7 @@ def sandbox(
     dialogs_per_hour: float = 60.0,
     transcript_limits: str = "120/60",
     metadata_limits: str = "3/60,9/900",
+    penalty_seconds: float = 60.0,
     faults: bool = False,
 ) -> int:
     """Serve a RingCX of its own on loopback: generated conversations with a live tail, or a corpus. Ends with Ctrl-C.
@@ -179,12 +180,21 @@ def sandbox(
         Transcript requests/seconds that it allows.
     metadata_limits
         Metadata requests/seconds that it allows, per sub-account.
+    penalty_seconds
+        How long it refuses everything after a limit was passed.
     faults
         With every scripted fault on: late metadata, 404s for a while, 429s, 5xx, resets, cut and malformed answers.
     """
+    from connectors.sandbox import SandboxConfig
+    from connectors.sandbox.faults import Faults
     from flows import sandboxes
 
-    return sandboxes.run(port, corpus, days, dialogs_per_hour, transcript_limits, metadata_limits, faults=faults)
+    config = SandboxConfig(
+        limits={"transcripts": transcript_limits, "metadata": metadata_limits},
+        penalty_seconds=penalty_seconds,
+        faults=sandboxes.EVERY_FAULT if faults else Faults(),
+    )
+    return sandboxes.run(config, port, corpus, days, dialogs_per_hour)
 
 
 @app.command

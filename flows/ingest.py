@@ -1,24 +1,25 @@
 """The scheduled flow: one incremental pass over every sub-account."""
 
-from prefect import flow
-
 from flows import loading
+from flows.direct import direct_flow
 from flows.loading import Report
-from flows.progress import shown
-from flows.recording import as_task, publish
+from flows.recording import Recorder, recorded
 from flows.runtime import open_runtime
 from flows.settings import load_settings
 
 
-@flow(name="ingest", persist_result=False, validate_parameters=True)
+@direct_flow("ingest")
 async def ingest(max_minutes: float | None = None) -> Report:
     """Poll every window that has not been polled, and store all transcripts that are due.
 
     Args:
         max_minutes: Start nothing new after so many minutes; the next pass goes on from there. None: no end.
     """
-    async with open_runtime(load_settings()) as runtime:
-        with shown("ingest") as on_progress:
-            report = await loading.ingest(runtime, max_minutes=max_minutes, step=as_task, on_progress=on_progress)
-        await publish(report)
-        return report
+
+    async def load(recorder: Recorder) -> Report:
+        async with open_runtime(load_settings()) as runtime:
+            return await loading.ingest(
+                runtime, max_minutes=max_minutes, step=recorder.step, on_progress=recorder.on_progress
+            )
+
+    return await recorded("ingest", load)

@@ -1,5 +1,6 @@
 """The sandbox as a command: what it serves, and the settings that point at it."""
 
+import dataclasses
 import time
 from pathlib import Path
 
@@ -40,17 +41,8 @@ EVERY_FAULT = Faults(
 )
 
 
-def run(
-    port: int,
-    corpus: Path | None,
-    days: float,
-    dialogs_per_hour: float,
-    transcript_limits: str,
-    metadata_limits: str,
-    *,
-    faults: bool,
-) -> int:
-    """Serve until interrupted; says on standard output which settings point at it."""
+def run(config: SandboxConfig, port: int, corpus: Path | None, days: float, dialogs_per_hour: float) -> int:
+    """Serve a corpus, or generated conversations, until interrupted; prints the settings that point at it."""
     now = time.time()
     account: AccountSource
     if corpus:
@@ -59,11 +51,7 @@ def run(
     else:
         start = (now - days * DAY_S) // DAY_S * DAY_S
         account = generate_account(start=start, dialogs_per_hour=dialogs_per_hour)
-    config = SandboxConfig(
-        account=account,
-        limits={"transcripts": transcript_limits, "metadata": metadata_limits},
-        faults=EVERY_FAULT if faults else Faults(),
-    )
+    config = dataclasses.replace(config, account=account)
     console = Console(soft_wrap=True, highlight=False)
 
     def ready(base_url: str) -> None:
