@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from datetime import UTC, datetime
 from importlib.metadata import version as installed_version
 from pathlib import Path
@@ -14,10 +15,10 @@ from rich.text import Text
 
 from connectors.errors import ConnectorError
 from flows.loading import Progress, Report
-from flows.runtime import Runtime, open_runtime, quiet_logging
+from flows.runtime import Runtime, grid_of, open_lake, open_quotas, open_runtime, quiet_logging
 from flows.settings import Settings, SettingsError, load_settings
-from flows.windows import Window
-from sinks.errors import LakeError, LocationError
+from flows.windows import Window, horizon
+from sinks.errors import LakeError
 
 app = App(
     name="ringcx-etl",
@@ -37,7 +38,7 @@ def main() -> None:
         code = app(exit_on_error=False, print_error=True, result_action="return_value")
     except CycloptsError:
         code = USAGE
-    except (SettingsError, LocationError) as error:
+    except SettingsError as error:
         code = _complain(error, USAGE)
     except (ConnectorError, LakeError) as error:
         code = _complain(error, FAILED)
@@ -89,6 +90,25 @@ def backfill(*, start: datetime, end: datetime, max_minutes: float | None = None
 
 
 @app.command
+def reconcile(*, days: float = 2.0, max_minutes: float | None = None) -> int:
+    """Read the windows of recent days once more, for segments and flags that came late.
+
+    Parameters
+    ----------
+    days
+        How far back; a day is 24 metadata requests per sub-account.
+    max_minutes
+        Start nothing new after so many minutes.
+    """
+    from flows import loading
+
+    return _load(
+        "reconcile",
+        lambda runtime, show: loading.reconcile(runtime, days, max_minutes=max_minutes, on_progress=show),
+    )
+
+
+@app.command
 def status(*, json: bool = False) -> int:
     """Show how far each sub-account is, what is still to come, and how the last runs went.
 
@@ -98,13 +118,38 @@ def status(*, json: bool = False) -> int:
         As one JSON object.
     """
     from flows import show
-    from flows.runtime import open_lake
     from flows.status import read_status
 
-    with open_lake(_settings()) as lake:
-        found = read_status(lake, datetime.now(UTC))
+    settings = _settings()
+    with open_lake(settings) as lake, closing(open_quotas(settings)) as quotas:
+        found = read_status(lake, quotas, datetime.now(UTC))
     show.status(found, json=json)
     return DONE
+
+
+@app.command
+def verify(*, start: datetime | None = None, end: datetime | None = None, json: bool = False) -> int:
+    """Prove that nothing is missing: exit code 0 if so, otherwise 1 and the exact gaps.
+
+    Parameters
+    ----------
+    start
+        Beginning of the time to check, ISO 8601; without a zone, UTC. Absent: where each sub-account's history begins.
+    end
+        End of it, exclusive. Absent: the last window that should have been polled by now, one pass late at most.
+    json
+        As one JSON object.
+    """
+    from flows import show
+    from flows.verify import verify as check
+
+    settings = _settings()
+    grid = grid_of(settings)
+    until = _utc(end) if end else horizon(datetime.now(UTC), grid.step, grid.offset) - grid.step
+    with open_lake(settings) as lake:
+        proof = check(lake, _utc(start) if start else None, until, grid.step, grid.offset)
+    show.proof(proof, json=json)
+    return DONE if proof.ok else FAILED
 
 
 @app.command
@@ -123,7 +168,6 @@ def query(
         A file to write them to, instead of standard output.
     """
     from flows import show
-    from flows.runtime import open_lake
 
     if form == "parquet" and output is None and sys.stdout.isatty():
         return _complain("Parquet is not for a terminal: name a file with --output, or pipe it", USAGE)

@@ -1,4 +1,4 @@
-"""Ingest and backfill as plain functions: plan, run, and say in `runs` what came of it. Know no Prefect."""
+"""Ingest, backfill and reconcile as plain functions: plan, run, say in `runs` what came of it. Know no Prefect."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from flows.pipeline import Job, Run, Step, untracked
 from flows.planning import plan_backfill, plan_ingest
 from flows.runtime import Accounts, Runtime
 from flows.tally import Tally
-from flows.windows import Window, floor
+from flows.windows import Window, cells, floor, horizon, requests
 from sinks.changes import Upsert
 from sinks.errors import LakeError
 
@@ -75,6 +75,28 @@ async def backfill(
         return plan_backfill(_covered(runtime, sub_account_id), span, now, runtime.grid)
 
     return await _load(runtime, "backfill", plan, max_minutes, step, on_progress)
+
+
+async def reconcile(
+    runtime: Runtime,
+    days: float = 2.0,
+    *,
+    max_minutes: float | None = None,
+    step: Step[None] = untracked,
+    on_progress: Progress = lambda tally: None,
+) -> Report:
+    """The windows of the last `days` once more, for what showed up or was flagged after ingest had read them last.
+
+    Never reaches before a sub-account's history; then fetches all transcripts that are due.
+    """
+
+    def plan(sub_account_id: str, now: datetime) -> list[Window]:
+        grid = runtime.grid
+        end = horizon(now, grid.step, grid.offset)
+        start = max(end - timedelta(days=days), _history_start(runtime, sub_account_id, now))
+        return requests(cells(Window(start, end), grid.step), grid.request)
+
+    return await _load(runtime, "reconcile", plan, max_minutes, step, on_progress)
 
 
 async def _load(

@@ -27,6 +27,7 @@ from flows.tally import Tally
 from sinks.errors import LakeError
 
 PROGRESS_S = 10.0
+KNOWN = (ConnectorError, LakeError)  # their message says it all: they are shown without a traceback
 
 
 class RunFailed(Exception):
@@ -41,7 +42,7 @@ async def recorded(kind: str, load: Callable[["Recorder"], Awaitable[Report]]) -
             recorder = Recorder(kind, show)
             report = await load(recorder)
             await recorder.finish()
-    except (ConnectorError, LakeError, SettingsError, RunFailed) as error:
+    except (*KNOWN, SettingsError, RunFailed) as error:
         return _failed(str(error), error)
     await acreate_markdown_artifact(markdown(report), key=kind, description=f"What this {kind} brought")
     get_run_logger().info(one_line(report))
@@ -77,14 +78,22 @@ class Recorder:
 
     async def step(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         """Run a step as a task run of that name. Never retried here: `connectors.http` has retried already."""
+        known: list[Exception] = []
 
         @task(
             name=name.partition(" ")[0], task_run_name=name.replace("{", "(").replace("}", ")"), cache_policy=NO_CACHE
         )
-        async def step() -> None:
-            await work()
+        async def step() -> object:
+            try:
+                await work()
+            except KNOWN as error:
+                known.append(error)
+                return Failed(message=str(error))
+            return None
 
         await step()
+        if known:
+            raise known[0]
         if time.monotonic() >= self._due:
             self._due = time.monotonic() + PROGRESS_S
             await self._publish(percent(self._tally))

@@ -22,6 +22,7 @@ from flows.outcomes import Patience
 from flows.planning import Grid
 from flows.settings import Settings, SettingsError
 from flows.tables import TABLES
+from sinks.errors import LocationError
 from sinks.lake import Lake
 from sinks.location import Location
 
@@ -53,9 +54,7 @@ class Runtime:
     @cached_property
     def grid(self) -> Grid:
         """How time is cut."""
-        s = self.settings
-        seconds = (s.ringcx_window_seconds, s.ringcx_offset_seconds, s.ringcx_max_interval_seconds)
-        return Grid(*(timedelta(seconds=value) for value in seconds))
+        return grid_of(self.settings)
 
     @property
     def patience(self) -> Patience:
@@ -90,11 +89,31 @@ class Runtime:
         return Accounts(rc_account_id, tuple(wanted), listed)
 
 
+def grid_of(settings: Settings) -> Grid:
+    """How these settings cut time."""
+    seconds = (settings.ringcx_window_seconds, settings.ringcx_offset_seconds, settings.ringcx_max_interval_seconds)
+    return Grid(*(timedelta(seconds=value) for value in seconds))
+
+
 def open_lake(settings: Settings) -> Lake:
     """The lake that the settings name; nothing is opened or made yet."""
     views = {file.stem: file.read_text() for file in sorted(VIEWS.glob("*.sql"))}
-    location = Location.parse(settings.ringcx_lake, settings.ringcx_data_path)
+    try:
+        location = Location.parse(settings.ringcx_lake, settings.ringcx_data_path)
+    except LocationError as error:
+        raise SettingsError(f"RINGCX_LAKE, RINGCX_DATA_PATH: {error}") from None
     return Lake(location, TABLES, views, version=LAYOUT_VERSION)
+
+
+def open_quotas(settings: Settings, clock: Callable[[], float] = time.time) -> Quotas:
+    """The quotas that processes with these credentials share."""
+    limits = {
+        "transcripts": settings.ringcx_transcript_limits,
+        "metadata": settings.ringcx_metadata_limits,
+        "auth": settings.ringcx_auth_limits,
+        "admin": settings.ringcx_admin_limits,
+    }
+    return Quotas(settings.state_folder / "quotas", limits, clock)
 
 
 @asynccontextmanager
@@ -106,16 +125,7 @@ async def open_runtime(
     `transport` is httpx's way to the platform; None: over the network.
     """
     settings.require_credentials()
-    quotas = Quotas(
-        settings.state_folder / "quotas",
-        {
-            "transcripts": settings.ringcx_transcript_limits,
-            "metadata": settings.ringcx_metadata_limits,
-            "auth": settings.ringcx_auth_limits,
-            "admin": settings.ringcx_admin_limits,
-        },
-        clock,
-    )
+    quotas = open_quotas(settings, clock)
     in_flight = settings.ringcx_concurrency + 4
     pool = httpx.Limits(max_connections=in_flight, max_keepalive_connections=in_flight)
     async with httpx.AsyncClient(limits=pool, timeout=settings.ringcx_timeout_seconds, transport=transport) as client:

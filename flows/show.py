@@ -19,7 +19,8 @@ from connectors.limits import Limit
 from flows.doctor import Finding
 from flows.loading import Report
 from flows.settings import Settings
-from flows.status import Status
+from flows.status import QuotaStatus, Status
+from flows.verify import Proof
 
 Format = Literal["table", "json", "csv", "parquet"]
 SHOWN_ROWS, FILE_WIDTH = 1000, 240
@@ -86,6 +87,10 @@ def _table(result: pa.Table) -> Table:
     return table
 
 
+def _silence(quota: QuotaStatus) -> str:
+    return f" (silent for {quota.silent_s:.0f} s after a 429)" if quota.silent_s else ""
+
+
 def _cell(value: object) -> str:
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M:%S}"
@@ -113,7 +118,14 @@ def status(found: Status, *, json: bool = False) -> None:
     console.print(accounts)
     ages = ", ".join(f"{count:,} {age}" for age, count in found.pending.items() if count) or "none"
     console.print(f"transcripts still to come: {ages}")
-    console.print(f"in quarantine: {found.quarantined:,}")
+    console.print(f"expired: {found.expired:,}; in quarantine: {found.quarantined:,}")
+    for gap in found.gaps:
+        line = (
+            f"gap: sub-account {gap['sub_account_id']} from {_cell(gap['gap_from'])} to {_cell(gap['gap_until'])} UTC"
+        )
+        console.print(Text(line, style="red"))
+    used = (f"{q.group} {q.used} of {q.requests} in {q.seconds:g} s{_silence(q)}" for q in found.quotas)
+    console.print("quota used: " + ", ".join(used))
     runs = Table("last runs", "began", "state", "segments", "transcripts", "utterances", "", box=box.SIMPLE_HEAD)
     for run in found.runs:
         began = f"{run['started_at']:%Y-%m-%d %H:%M:%S}"
@@ -134,6 +146,21 @@ def _setting(value: object) -> str:
     if isinstance(value, tuple):
         return ",".join(f"{v.requests}/{v.seconds:g}" if isinstance(v, Limit) else str(v) for v in value)
     return "" if value is None else str(value)
+
+
+def proof(found: Proof, *, json: bool = False) -> None:
+    """The checks, a line each, and what is wrong below; or all of it as one JSON object."""
+    if json:
+        print(msgspec.json.format(msgspec.json.encode(found.plain())).decode())
+        return
+    console = _console()
+    console.print(f"{found.span.start:%Y-%m-%d %H:%M} to {found.span.end:%Y-%m-%d %H:%M} UTC")
+    for check in found.checks:
+        mark = Text("ok  ", style="green") if check.ok else Text("FAIL", style="red")
+        counts = f"{check.looked_at:,} looked at" + ("" if check.ok else f", {check.found:,} wrong")
+        console.print(Text.assemble(mark, " ", (check.name, "bold"), f": {counts}"))
+        for item in check.wrong:
+            console.print(Text("       " + ", ".join(f"{name} {_cell(value)}" for name, value in item.items())))
 
 
 def finding(found: Finding) -> None:

@@ -1,9 +1,11 @@
-"""How things stand, from the tables alone: how far each sub-account is, what is still to come, what went wrong."""
+"""How things stand: how far each sub-account is, what is still to come, what went wrong, what may still be asked."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
+from connectors.limits import Quotas
+from connectors.ringcx.client import metadata_group
 from flows.windows import Window
 from sinks.lake import Lake
 
@@ -20,14 +22,28 @@ class SubAccountStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class QuotaStatus:
+    """How much of one limit all processes have used in its last interval; silent: no request may be sent until then."""
+
+    group: str
+    used: int
+    requests: int
+    seconds: float
+    silent_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
-    """`pending` by age of the segment's end; `runs` newest first, as in the table."""
+    """`pending` by age of the segment's end; `gaps` as the view; `runs` newest first, as in the table."""
 
     as_of: datetime
     sub_accounts: tuple[SubAccountStatus, ...]
     utterances: int
     pending: dict[str, int]
+    expired: int
     quarantined: int
+    gaps: tuple[dict[str, object], ...]
+    quotas: tuple[QuotaStatus, ...]
     runs: tuple[dict[str, object], ...]
 
     def plain(self) -> dict[str, object]:
@@ -38,8 +54,8 @@ class Status:
 AGES = (("under an hour", timedelta(hours=1)), ("under a day", timedelta(days=1)), ("under a week", timedelta(days=7)))
 
 
-def read_status(lake: Lake, now: datetime) -> Status:
-    """The status as of one moment of the lake."""
+def read_status(lake: Lake, quotas: Quotas, now: datetime) -> Status:
+    """The status as of one moment of the lake, and the quotas now."""
     with lake.read() as con:
 
         def rows(sql: str, *parameters: object) -> list[dict[str, object]]:
@@ -57,7 +73,10 @@ def read_status(lake: Lake, now: datetime) -> Status:
             sub_accounts=tuple(_sub_account(name, latest[name].end, states, now) for name in sorted(latest)),
             utterances=_count(rows("SELECT count(*) AS n FROM utterances")),
             pending=_by_age([row["segment_end_time"] for row in pending], now),  # type: ignore[misc]
+            expired=_count(rows("SELECT count(*) AS n FROM segments WHERE transcript_state = 'expired'")),
             quarantined=_count(rows("SELECT count(*) AS n FROM quarantine")),
+            gaps=tuple(rows("SELECT * FROM gaps ORDER BY gap_from, sub_account_id")),
+            quotas=tuple(_quotas(quotas, ["transcripts", *(metadata_group(name) for name in sorted(latest))])),
             runs=tuple(rows(RUNS_SQL)),
         )
 
@@ -66,6 +85,14 @@ RUNS_SQL = """
     SELECT run_id, kind, state, started_at, finished_at, segments_loaded, transcripts_stored, utterances_loaded, error
     FROM runs ORDER BY started_at DESC LIMIT 5
 """
+
+
+def _quotas(quotas: Quotas, groups: Sequence[str]) -> Iterator[QuotaStatus]:
+    for group in groups:
+        quota = quotas[group]
+        for limit in quota.limits:
+            used = quota.used(limit.seconds)
+            yield QuotaStatus(group, used, limit.requests, limit.seconds, quota.silent_for_s())
 
 
 def _sub_account(

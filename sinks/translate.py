@@ -47,6 +47,8 @@ def _ours(error: duckdb.Error, location: Location, sql: type[LakeError]) -> Lake
 
 
 def _unavailable(text: str, location: Location) -> LakeUnavailable:
+    if "creating a new DuckLake is explicitly disabled" in text:
+        return LakeUnavailable(f"there is no lake at {location} yet")
     return LakeUnavailable(
         f"cannot use the lake {location}: {text}; see that it is there, may be read and written, and has room"
     )

@@ -104,12 +104,14 @@ class RingCX:
         try:
             request = httpx.Request(method, url, headers=headers, json=body)
         except httpx.InvalidURL as error:  # an id of 64 KiB
-            raise Rejected(f"{group}: not a URL that can be asked for ({error})", group=group) from None
+            raise Rejected(f"{group}: cannot be asked for ({error})", group=group, code="invalid.url") from None
         try:
             return await self._http.send(group, request, read)
         except Denied as error:
             help_text = PERMISSIONS[group.partition(":")[0]]
-            raise Denied(f"{error}. {help_text}", group=group, status=403, code=error.code, body=error.body) from None
+            raise Denied(
+                f"{str(error).rstrip('.')}. {help_text}", group=group, status=403, code=error.code, body=error.body
+            ) from None
 
 
 def _account_path(rc_account_id: str, sub_account_id: str) -> str:

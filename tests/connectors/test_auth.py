@@ -157,7 +157,7 @@ def test_wrong_credentials_are_tried_once_and_named(tmp_path: Path, wrong: str) 
 
     async def work(world: World) -> Unauthorized:
         async with open_http(tmp_path, world.clock, world.transport) as http:
-            error = await refusal(login(http, world, tmp_path, **{wrong: "mistyped"}).token)
+            error = await refusal(login(http, world, tmp_path, changes={wrong: "mistyped"}).token)
         assert len(world.sandbox.log) == 1
         return error
 
@@ -166,7 +166,9 @@ def test_wrong_credentials_are_tried_once_and_named(tmp_path: Path, wrong: str) 
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404])
-@pytest.mark.parametrize(("group", "setting"), [("auth-platform", "RINGCENTRAL_BASE_URL"), ("auth-ringcx", "RINGCX_BASE")])
+@pytest.mark.parametrize(
+    ("group", "setting"), [("auth-platform", "RINGCENTRAL_BASE_URL"), ("auth-ringcx", "RINGCX_BASE")]
+)
 def test_a_refused_login_never_looks_like_the_answer_to_something_else(
     tmp_path: Path, group: str, setting: str, status: int
 ) -> None:
@@ -239,5 +241,3 @@ def test_a_token_that_says_how_long_it_lives_is_believed(tmp_path: Path) -> None
         return len(operations(world.sandbox, "auth-ringcx"))
 
     assert run_virtually(work, NO_STATIC, tmp_path) == 2
-
-

@@ -193,9 +193,7 @@ def test_a_flood_of_requests_leaves_at_the_rate_of_the_limit(tmp_path: Path) -> 
         (Fault(status=429, retry_after_s=250), Retry(), exactly(250.5, 250.5)),
     ],
 )
-def test_attempts_and_total_time_are_capped(
-    tmp_path: Path, fault: Fault, retry: Retry, expected: list[float]
-) -> None:
+def test_attempts_and_total_time_are_capped(tmp_path: Path, fault: Fault, retry: Retry, expected: list[float]) -> None:
     """A wait that would end after the time is over is not begun: the caller hears of it now and plans for itself."""
 
     async def work(world: World) -> list[float]:
@@ -212,7 +210,9 @@ def test_waiting_for_a_place_does_not_use_up_the_time_for_retries(tmp_path: Path
     limits = {"transcripts": parse_limits("2/900")}
 
     async def work(world: World) -> list[ConnectorError]:
-        world.sandbox.script("transcripts", [Fault(status=404), Fault(status=404), Fault(status=503), Fault(status=404)])
+        world.sandbox.script(
+            "transcripts", [Fault(status=404), Fault(status=404), Fault(status=503), Fault(status=404)]
+        )
         async with open_http(tmp_path, world.clock, world.transport, limits=limits) as http:
             return [await failure(send(http)) for _ in range(3)]
 

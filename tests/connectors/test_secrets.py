@@ -12,12 +12,13 @@ import pytest
 from rich.pretty import pretty_repr
 
 from connectors.errors import ConnectorError
-from connectors.http import Http, Retry
+from connectors.http import Http
 from connectors.ringcx.auth import Credentials, JwtLogin, StaticToken
 from connectors.ringcx.client import RingCX
 from connectors.ringcx.tokens import TokenFile, Tokens
+from connectors.sandbox import SandboxConfig
 from tests.connectors.wiring import BASE_URL, open_http
-from tests.virtual_time import NOON
+from tests.virtual_time import NOON, World, run_virtually
 
 SECRETS = ("client-secret-1", "j.w.t/+secret-2", "access-secret-3", "refresh-secret-4", "platform-secret-5")
 CREDENTIALS = Credentials(BASE_URL, BASE_URL, "client", SECRETS[0], SECRETS[1])
@@ -31,6 +32,8 @@ def echo(status: int) -> Callable[[httpx.Request], httpx.Response]:
     def answer(request: httpx.Request) -> httpx.Response:
         body = request.content.decode()
         text = " ".join([*request.headers.values(), body, *httpx.QueryParams(body).values()])
+        if status == 200:
+            return httpx.Response(status, text=text)  # no answer to anything
         return httpx.Response(status, json={"errorCode": text, "generalMessage": text, "developerMessage": text})
 
     return answer
@@ -73,17 +76,16 @@ def test_no_error_or_log_line_tells_a_secret(
 ) -> None:
     """Errors end in logs, tables and tickets. Everything is tried at each step: login, exchange, refresh, request."""
 
-    async def work() -> ConnectorError:
-        quick = Retry(attempts=2, first_s=0, penalty_s=0)
-        async with open_http(tmp_path, lambda: NOON, httpx.MockTransport(network), quick) as http:
+    async def work(world: World) -> ConnectorError:
+        async with open_http(tmp_path, world.clock, httpx.MockTransport(network)) as http:
             file = TokenFile(tmp_path / "tokens.json")
             file.write(tokens)
             with pytest.raises(ConnectorError) as caught:
-                await call(RingCX(http, JwtLogin(CREDENTIALS, http, file, lambda: NOON), BASE_URL, BASE_URL))
+                await call(RingCX(http, JwtLogin(CREDENTIALS, http, file, world.clock), BASE_URL, BASE_URL))
             return caught.value
 
     caplog.set_level(logging.DEBUG)
-    error = asyncio.run(work())
+    error = run_virtually(work, SandboxConfig(), tmp_path)
     errors = list(chain(error))
     said = [text for each in errors for text in (str(each), repr(each), f"{vars(each)}")]
     said += [caplog.text, "".join(traceback.format_exception(error))]

@@ -50,10 +50,12 @@ def transcript_request(segment_id: str = "s", base_url: str = BASE_URL) -> httpx
     return httpx.Request("GET", url, headers={"Authorization": "Bearer sandbox-token"})
 
 
-def login(http: Http, world: World, folder: Path, lifetime_s: float = 300.0, **changes: str) -> JwtLogin:
+def login(
+    http: Http, world: World, folder: Path, lifetime_s: float = 300.0, changes: Mapping[str, str] | None = None
+) -> JwtLogin:
     """The two-step login with the sandbox's credentials, or with some of them changed."""
-    given = {"client_id": DEFAULT.client_id, "client_secret": DEFAULT.client_secret, "jwt": DEFAULT.jwt, **changes}
-    credentials = Credentials(BASE_URL, BASE_URL, **given)
+    given = {"client_id": DEFAULT.client_id, "client_secret": DEFAULT.client_secret, "jwt": DEFAULT.jwt}
+    credentials = Credentials(BASE_URL, BASE_URL, **{**given, **(changes or {})})
     return JwtLogin(credentials, http, TokenFile(folder / "tokens.json"), world.clock, lifetime_s)
 
 

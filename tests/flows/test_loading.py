@@ -223,6 +223,27 @@ def test_a_static_token_works_until_it_expires_and_then_says_so(tmp_path: Path) 
     play(scenario, tmp_path, **token)
 
 
+def test_what_came_hours_late_is_found_by_reconcile(tmp_path: Path) -> None:
+    """Ingest reads an hour again; what takes longer than that is not lost, but found within the days reconciled."""
+    faults = Faults(late_flag_share=0.3, late_flag_s=5 * 3600, late_metadata_share=0.3, late_metadata_s=5 * 3600)
+    config = SandboxConfig(account=generate_account(start=NOON - 7200, end=NOON, dialogs_per_hour=12), faults=faults)
+
+    async def scenario(_: World, runtime: Runtime) -> None:
+        for _ in range(3):
+            await loading.ingest(runtime)
+            await asyncio.sleep(900)
+        before = count(runtime, "segments"), count(runtime, "segments WHERE transcript_state = 'stored'")
+        await asyncio.sleep(12 * 3600)
+        report = await loading.reconcile(runtime, 1)
+        after = count(runtime, "segments"), count(runtime, "segments WHERE transcript_state = 'stored'")
+        assert report.ok
+        assert after[0] > before[0]
+        assert after[1] > before[1]
+        assert count(runtime, "segments WHERE has_transcript AND transcript_state NOT IN ('stored', 'empty')") == 0
+
+    play(scenario, tmp_path, config)
+
+
 def test_a_late_flag_is_seen_when_the_hour_is_read_again(tmp_path: Path) -> None:
     """hasTranscript may turn true after the window was polled."""
     faults = Faults(late_flag_share=1, late_flag_s=900)

@@ -1,6 +1,7 @@
 """Windows: the arithmetic that completeness rests on."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -44,7 +45,7 @@ def test_merging_keeps_every_minute_and_leaves_no_overlap(spans: list[Window]) -
     """Coverage must neither grow nor shrink by being written shorter."""
     merged = merge(spans)
     assert minutes_of(merged) == minutes_of(spans)
-    assert all(a.end < b.start for a, b in zip(merged, merged[1:], strict=False))
+    assert all(a.end < b.start for a, b in pairwise(merged))
 
 
 @given(st.lists(windows, max_size=8))
@@ -63,4 +64,4 @@ def test_requests_cover_what_is_wanted_and_are_never_too_long(covered: list[Wind
     asked = requests(wanted, HOUR)
     assert minutes_of(asked) >= minutes_of(wanted)
     assert all(span.length <= HOUR for span in asked)
-    assert all(later.end - span.start > HOUR for span, later in zip(asked, asked[1:], strict=False))
+    assert all(later.end - span.start > HOUR for span, later in pairwise(asked))
