@@ -4,17 +4,19 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 from rich.console import Console
+from rich.prompt import Confirm
 from rich.text import Text
 
 from connectors.errors import ConnectorError
 from flows.loading import Progress, Report
+from flows.planning import Forecast
 from flows.runtime import Runtime, grid_of, open_lake, open_quotas, open_runtime, quiet_logging
 from flows.settings import Settings, SettingsError, load_settings
 from flows.windows import Window, horizon
@@ -29,6 +31,7 @@ app = App(
 app.register_install_completion_command(add_to_startup=False)
 
 DONE, FAILED, USAGE = 0, 1, 2
+ASK_BEFORE = timedelta(minutes=5)  # a backfill that takes longer
 Format = Literal["table", "json", "csv", "parquet"]
 
 
@@ -67,8 +70,16 @@ def ingest(*, max_minutes: float | None = None) -> int:
 
 
 @app.command
-def backfill(*, start: datetime, end: datetime, max_minutes: float | None = None) -> int:
-    """Load history. Windows already polled are skipped, so running it again goes on where it stopped.
+def backfill(
+    *,
+    start: datetime,
+    end: datetime,
+    sub_account: tuple[str, ...] = (),
+    dry_run: bool = False,
+    yes: bool = False,
+    max_minutes: float | None = None,
+) -> int:
+    """Load history: first what it will cost, then the load. Windows already polled are skipped: run it again to go on.
 
     Parameters
     ----------
@@ -76,16 +87,36 @@ def backfill(*, start: datetime, end: datetime, max_minutes: float | None = None
         Beginning of the history wanted, ISO 8601; without a zone, UTC.
     end
         End of it, exclusive. What is not complete yet is left to ingest.
+    sub_account
+        Only this sub-account; may be given several times.
+    dry_run
+        Only say what it will cost.
+    yes
+        Do not ask before a long one.
     max_minutes
         Start nothing new after so many minutes.
     """
-    from flows import loading
+    from flows import loading, show
 
     span = Window(_utc(start), _utc(end))
     if span.start >= span.end:
         return _complain("--start must be before --end", USAGE)
+    settings = _settings()
+
+    async def forecast() -> Forecast:
+        async with open_runtime(settings) as runtime:
+            return await loading.forecast(runtime, span, sub_account)
+
+    cost = asyncio.run(forecast())
+    show.forecast(cost)
+    asks = sys.stdin.isatty() and not yes and cost.time > ASK_BEFORE
+    if dry_run or (asks and not Confirm.ask("Go on?", default=False)):
+        return DONE
     return _load(
-        "backfill", lambda runtime, show: loading.backfill(runtime, span, max_minutes=max_minutes, on_progress=show)
+        "backfill",
+        lambda runtime, progress: loading.backfill(
+            runtime, span, only=sub_account, max_minutes=max_minutes, on_progress=progress
+        ),
     )
 
 

@@ -1,6 +1,6 @@
 """Ingest, backfill and reconcile as plain functions: plan, run, say in `runs` what came of it. Know no Prefect."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from importlib.metadata import version
@@ -11,10 +11,11 @@ import pyarrow as pa
 from connectors.errors import ConnectorError
 from flows import tables
 from flows.pipeline import Job, Run, Step, untracked
-from flows.planning import plan_backfill, plan_ingest
+from flows.planning import Forecast, beyond_retention, plan_backfill, plan_ingest, sending_time
 from flows.runtime import Accounts, Runtime
+from flows.settings import SettingsError
 from flows.tally import Tally
-from flows.windows import Window, cells, floor, horizon, requests
+from flows.windows import Window, cells, floor, horizon, missing, requests
 from sinks.changes import Upsert
 from sinks.errors import LakeError
 
@@ -65,16 +66,62 @@ async def backfill(
     runtime: Runtime,
     span: Window,
     *,
+    only: Sequence[str] = (),
     max_minutes: float | None = None,
     step: Step[None] = untracked,
     on_progress: Progress = lambda tally: None,
 ) -> Report:
-    """Every window of `span` that has not been polled, then all transcripts that are due. Resumable at any point."""
+    """Every window of `span` that has not been polled, then all transcripts that are due. Resumable at any point.
+
+    `only`: these sub-accounts; none named: all.
+    """
 
     def plan(sub_account_id: str, now: datetime) -> list[Window]:
         return plan_backfill(_covered(runtime, sub_account_id), span, now, runtime.grid)
 
-    return await _load(runtime, "backfill", plan, max_minutes, step, on_progress)
+    return await _load(runtime, "backfill", plan, max_minutes, step, on_progress, only)
+
+
+async def forecast(runtime: Runtime, span: Window, only: Sequence[str] = ()) -> Forecast:
+    """What a backfill of `span` will cost. Asks RingCX for nothing but the accounts."""
+    runtime.lake.create()
+    accounts, grid, now, settings = await runtime.accounts(), runtime.grid, runtime.now(), runtime.settings
+    chosen = _chosen(accounts, only)
+    plans = {account: plan_backfill(_covered(runtime, account), span, now, grid) for account in chosen}
+    due = Window(span.start, max(span.start, min(span.end, horizon(now, grid.step, grid.offset))))
+    whole = len(cells(due, grid.step))
+    todo = {account: len(missing(_covered(runtime, account), due, grid.step)) for account in chosen}
+    seen = {row["sub_account_id"]: row["flagged"] for row in runtime.lake.query(FLAGGED_SQL).to_pylist()}
+    known = all(account in seen for account, windows in todo.items() if windows)
+    transcripts = round(sum(seen[account] * windows for account, windows in todo.items() if windows)) if known else None
+    metadata_limits = [(limit.requests, limit.seconds) for limit in settings.ringcx_metadata_limits]
+    transcript_limits = [(limit.requests, limit.seconds) for limit in settings.ringcx_transcript_limits]
+    requests_by_account = {account: len(plan) for account, plan in plans.items()}
+    metadata_time = sending_time(max(requests_by_account.values(), default=0), metadata_limits)
+    transcript_time = sending_time(transcripts or 0, transcript_limits)
+    return Forecast(
+        span=span,
+        requests=requests_by_account,
+        windows=todo,
+        windows_done=whole * len(chosen) - sum(todo.values()),
+        transcripts=transcripts,
+        metadata_time=metadata_time,
+        transcript_time=transcript_time,
+        beyond_retention=beyond_retention(
+            span, now, timedelta(days=settings.ringcx_retention_days), max(metadata_time, transcript_time)
+        ),
+    )
+
+
+FLAGGED_SQL = "SELECT sub_account_id, avg(flagged) AS flagged FROM windows GROUP BY sub_account_id"
+
+
+def _chosen(accounts: Accounts, only: Sequence[str]) -> tuple[str, ...]:
+    unknown = sorted(set(only) - set(accounts.sub_account_ids))
+    if unknown:
+        known = ", ".join(accounts.sub_account_ids)
+        raise SettingsError(f"--sub-account {', '.join(unknown)} is none of this user's sub-accounts ({known})")
+    return tuple(only) or accounts.sub_account_ids
 
 
 async def reconcile(
@@ -106,6 +153,7 @@ async def _load(
     max_minutes: float | None,
     step: Step[None],
     on_progress: Progress,
+    only: Sequence[str] = (),
 ) -> Report:
     started_at = runtime.now()
     run_id = str(UUID(int=runtime.rng.getrandbits(128), version=4))
@@ -118,7 +166,7 @@ async def _load(
             run_id=run_id,
             purpose=kind,
             rc_account_id=accounts.rc_account_id,
-            plan={account: plan(account, started_at) for account in accounts.sub_account_ids},
+            plan={account: plan(account, started_at) for account in _chosen(accounts, only)},
             step=runtime.grid.step,
             patience=runtime.patience,
             concurrency=runtime.settings.ringcx_concurrency,

@@ -1,6 +1,6 @@
 """What to ask next, and when to ask again. Pure: instants and settings in, plans out."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -43,6 +43,40 @@ def plan_backfill(covered: Iterable[Window], span: Window, now: datetime, grid: 
     """The fewest requests that cover what is not covered yet of `span`, up to the horizon, oldest first."""
     span = Window(span.start, min(span.end, horizon(now, grid.step, grid.offset)))
     return requests(missing(covered, span, grid.step), grid.request)
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What a backfill will cost. Times are at the present limits, with nothing else using them.
+
+    `requests` and `windows` (still to poll) by sub-account; `windows_done` were polled before. `transcripts` is an
+    estimate from what was seen of each sub-account so far; None where nothing was. `beyond_retention` is how much of
+    the span RingCX has deleted, or will have before the last poll.
+    """
+
+    span: Window
+    requests: Mapping[str, int]
+    windows: Mapping[str, int]
+    windows_done: int
+    transcripts: int | None
+    metadata_time: timedelta
+    transcript_time: timedelta
+    beyond_retention: timedelta
+
+    @property
+    def time(self) -> timedelta:
+        """How long it will take: polls and transcripts go side by side."""
+        return max(self.metadata_time, self.transcript_time)
+
+
+def sending_time(requests: int, limits: Sequence[tuple[int, float]]) -> timedelta:
+    """How long it takes to send so many requests under all (requests, seconds) limits, from an unused quota."""
+    return timedelta(seconds=max(((requests - 1) // most * seconds for most, seconds in limits), default=0.0))
+
+
+def beyond_retention(span: Window, now: datetime, retention: timedelta, takes: timedelta) -> timedelta:
+    """How much of `span` is older than retention by the time a backfill that takes so long has read it."""
+    return max(min(span.end, now + takes - retention) - span.start, timedelta(0))
 
 
 def retry_at(attempts: int, now: datetime, jitter: float) -> datetime:

@@ -2,7 +2,7 @@
 
 import io
 import sys
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -18,6 +18,7 @@ from rich.text import Text
 from connectors.limits import Limit
 from flows.doctor import Finding
 from flows.loading import Report
+from flows.planning import Forecast
 from flows.settings import Settings
 from flows.status import QuotaStatus, Status
 from flows.verify import Proof
@@ -168,6 +169,31 @@ def finding(found: Finding) -> None:
     mark = "[green]ok  [/green]" if found.ok else "[red]FAIL[/red]"
     line = Text.assemble(Text.from_markup(mark), " ", (found.check, "bold"), ": ", found.said)
     Console(soft_wrap=True).print(line)
+
+
+def forecast(cost: Forecast) -> None:
+    """What a backfill will cost, on standard error: standard output is for results."""
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    console.print(f"backfill {cost.span.start:%Y-%m-%d %H:%M} to {cost.span.end:%Y-%m-%d %H:%M} UTC")
+    for account, requests in cost.requests.items():
+        windows = cost.windows[account]
+        console.print(f"  sub-account {account}: {windows:,} windows with {requests:,} metadata requests")
+    wanted = "an unknown number of" if cost.transcripts is None else f"about {cost.transcripts:,}"
+    console.print(f"  {wanted} transcripts; {cost.windows_done:,} windows are there already")
+    console.print(
+        f"  at the present limits: metadata {_span(cost.metadata_time)}, transcripts {_span(cost.transcript_time)}"
+    )
+    if cost.beyond_retention:
+        gone = (
+            f"{_span(cost.beyond_retention)} of it is older than RINGCX_RETENTION_DAYS, or will be when its turn comes"
+        )
+        console.print(Text(f"  {gone}: RingCX may have deleted those transcripts", style="yellow"))
+
+
+def _span(length: timedelta) -> str:
+    hours, rest = divmod(round(length.total_seconds()), 3600)
+    days, hours = divmod(hours, 24)
+    return f"{days} d {hours} h" if days else f"{hours} h {rest // 60} min" if hours else f"{rest} s"
 
 
 def report(done: Report) -> None:

@@ -14,6 +14,7 @@ from connectors.sandbox import SandboxConfig, SubAccount, generate_account
 from connectors.sandbox.faults import Fault, Faults
 from flows import loading
 from flows.runtime import Runtime, open_runtime
+from flows.settings import SettingsError
 from flows.tally import Tally
 from flows.windows import Window
 from tests.virtual_time import NOON, World, run_virtually
@@ -147,6 +148,38 @@ def test_a_backfill_of_polled_windows_sends_no_request(tmp_path: Path) -> None:
         before = len(world.sandbox.log)
         await loading.backfill(runtime, span)
         assert [r.group for r in world.sandbox.log[before:] if r.group.startswith(("meta", "trans"))] == []
+
+    play(scenario, tmp_path)
+
+
+def test_a_forecast_says_what_a_backfill_will_cost_and_costs_nothing(tmp_path: Path) -> None:
+    """Requests by sub-account, what is there already, transcripts by what was seen so far."""
+    span = Window(START - timedelta(hours=4), START + timedelta(hours=2))
+
+    async def scenario(world: World, runtime: Runtime) -> None:
+        unknown = await loading.forecast(runtime, span)
+        assert unknown.transcripts is None
+        await loading.ingest(runtime)
+        before = len([r for r in world.sandbox.log if r.group != "accounts"])
+        cost = await loading.forecast(runtime, span, ["99999999"])
+        assert cost.requests == {"99999999": 4}
+        assert (cost.windows, cost.windows_done) == ({"99999999": 16}, 7)
+        assert (cost.transcripts or 0) > 10
+        assert len([r for r in world.sandbox.log if r.group != "accounts"]) == before
+
+    play(scenario, tmp_path)
+
+
+def test_a_backfill_of_one_sub_account_leaves_the_others_alone(tmp_path: Path) -> None:
+    """And one that this user cannot see is named."""
+    span = Window(START, START + timedelta(hours=1))
+
+    async def scenario(_: World, runtime: Runtime) -> None:
+        await loading.backfill(runtime, span, only=["99999999"])
+        polled = runtime.lake.query("SELECT DISTINCT sub_account_id FROM windows").to_pylist()
+        assert polled == [{"sub_account_id": "99999999"}]
+        with pytest.raises(SettingsError, match="--sub-account 5"):
+            await loading.backfill(runtime, span, only=["5"])
 
     play(scenario, tmp_path)
 

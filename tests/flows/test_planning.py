@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from flows.planning import Grid, plan_backfill, plan_ingest, retry_at
+from flows.planning import Grid, beyond_retention, plan_backfill, plan_ingest, retry_at, sending_time
 from flows.windows import Window
 
 NOON = datetime(2026, 9, 1, 12, tzinfo=UTC)
@@ -56,6 +56,22 @@ def test_a_window_longer_than_the_grid_allows_is_cut_to_the_grid() -> None:
     """Requests of 50 minutes on a 15-minute grid are requests of 45."""
     grid = Grid(timedelta(minutes=15), timedelta(0), timedelta(minutes=50))
     assert [w.length for w in plan_backfill([], hours(-1.5, 0), NOON, grid)] == [timedelta(minutes=45)] * 2
+
+
+@pytest.mark.parametrize(
+    ("requests", "seconds"), [(0, 0), (3, 0), (4, 60), (9, 120), (10, 900), (19, 1800), (3408, 340_200)]
+)
+def test_the_time_of_many_requests_is_that_of_the_slowest_limit(requests: int, seconds: float) -> None:
+    """3 a minute and 9 in 15 minutes: a burst is free, months are not."""
+    assert sending_time(requests, [(3, 60), (9, 900)]) == timedelta(seconds=seconds)
+
+
+def test_what_retention_deletes_before_its_turn_is_said_beforehand() -> None:
+    """Of 100 days with 90 kept, ten are gone, and a day more if it takes a day."""
+    days = timedelta(days=1)
+    assert beyond_retention(hours(-2400, 0), NOON, 90 * days, timedelta(0)) == 10 * days
+    assert beyond_retention(hours(-2400, 0), NOON, 90 * days, days) == 11 * days
+    assert beyond_retention(hours(-240, 0), NOON, 90 * days, days) == timedelta(0)
 
 
 @pytest.mark.parametrize(("attempts", "minutes"), [(1, 5), (2, 10), (3, 20), (9, 1280), (10, 1440), (99, 1440)])
