@@ -71,7 +71,7 @@ class Forecast:
 
 def sending_time(requests: int, limits: Sequence[tuple[int, float]]) -> timedelta:
     """How long it takes to send so many requests under all (requests, seconds) limits, from an unused quota."""
-    return timedelta(seconds=max(((requests - 1) // most * seconds for most, seconds in limits), default=0.0))
+    return timedelta(seconds=max((max(requests - 1, 0) // most * seconds for most, seconds in limits), default=0.0))
 
 
 def beyond_retention(span: Window, now: datetime, retention: timedelta, takes: timedelta) -> timedelta:

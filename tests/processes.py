@@ -2,6 +2,8 @@
 
 import os
 import re
+import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -62,3 +64,42 @@ def sandbox_process(*arguments: str) -> Iterator[SandboxProcess]:
     finally:
         process.terminate()
         process.communicate(timeout=30)
+
+
+@contextmanager
+def running(*command: str, env: dict[str, str], cwd: Path, log: Path) -> Iterator[subprocess.Popen[str]]:
+    """A program of our environment for as long as the block lasts; what it prints goes to `log`. Ended as by Ctrl-C."""
+    with log.open("a") as output:
+        process = subprocess.Popen(
+            [PROGRAM.parent / command[0], *command[1:]], env=env, cwd=cwd, stdout=output, stderr=output, text=True
+        )
+        try:
+            yield process
+        finally:
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def run(*command: str, env: dict[str, str], cwd: Path) -> subprocess.CompletedProcess[str]:
+    """A program of our environment, ended; it gets no terminal and no input."""
+    return subprocess.run(
+        [PROGRAM.parent / command[0], *command[1:]],
+        env=env,
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def free_port() -> int:
+    """A port of loopback that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -10,7 +10,7 @@ Single-flight: within a process by a lock, between processes by the token file's
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Annotated, Protocol
 
 import httpx
 import msgspec
@@ -68,13 +68,16 @@ class Credentials:
     jwt: str = field(repr=False)
 
 
+Token = Annotated[str, msgspec.Meta(min_length=1)]
+
+
 class _PlatformAnswer(msgspec.Struct):
-    access_token: str
+    access_token: Token
     expires_in: float
 
 
 class _RingcxAnswer(msgspec.Struct, rename="camel"):
-    access_token: str
+    access_token: Token
     refresh_token: str | None = None
     expires_in: float | None = None
 

@@ -184,11 +184,16 @@ def test_a_refused_login_never_looks_like_the_answer_to_something_else(
     assert (setting in str(error), error.status, error.group.startswith("auth")) == (True, status, True)
 
 
-def test_a_login_that_cannot_be_read_is_no_answer_to_anything_else(tmp_path: Path) -> None:
+EMPTY = '{"access_token": "", "expires_in": 7199, "accessToken": ""}'
+
+
+@pytest.mark.parametrize("group", AUTH)
+@pytest.mark.parametrize("fault", [Fault(html=True), Fault(status=200, body=EMPTY)], ids=["web-page", "empty-token"])
+def test_a_login_that_cannot_be_read_is_no_answer_to_anything_else(tmp_path: Path, group: str, fault: Fault) -> None:
     """A 200 with a notice instead of a token must not pass for a transcript whose body is unreadable."""
 
     async def work(world: World) -> Unavailable:
-        world.sandbox.script("auth-ringcx", [Fault(html=True)] * 9)
+        world.sandbox.script(group, [fault] * 9)
         async with open_http(tmp_path, world.clock, world.transport) as http:
             with pytest.raises(Unavailable) as caught:
                 await ringcx(http, login(http, world, tmp_path)).transcript("1", "2", "d", "s")
