@@ -1,6 +1,7 @@
 """Ingest, backfill and reconcile as plain functions: plan, run, say in `runs` what came of it. Know no Prefect."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from importlib.metadata import version
@@ -10,6 +11,7 @@ import pyarrow as pa
 
 from connectors.errors import ConnectorError
 from flows import tables
+from flows.claims import given_back
 from flows.pipeline import Job, Run, Step, untracked
 from flows.planning import Forecast, beyond_retention, plan_backfill, plan_ingest, sending_time
 from flows.runtime import Accounts, Runtime
@@ -20,7 +22,7 @@ from sinks.changes import Upsert
 from sinks.errors import LakeError
 
 DEFAULT_HISTORY = timedelta(days=1)
-DONE, FAILED, RUNNING = "done", "failed", "running"
+DONE, FAILED, RUNNING, KILLED = "done", "failed", "running", "killed"
 
 Progress = Callable[[Tally], None]
 
@@ -157,37 +159,50 @@ async def _load(
 ) -> Report:
     started_at = runtime.now()
     run_id = str(UUID(int=runtime.rng.getrandbits(128), version=4))
-    runtime.lake.create()
-    _record(runtime, run_id, kind, RUNNING, started_at)
-    run: Run | None = None
-    try:
-        accounts: Accounts = await runtime.accounts()
-        job = Job(
-            run_id=run_id,
-            purpose=kind,
-            rc_account_id=accounts.rc_account_id,
-            plan={account: plan(account, started_at) for account in _chosen(accounts, only)},
-            step=runtime.grid.step,
-            patience=runtime.patience,
-            concurrency=runtime.settings.ringcx_concurrency,
-            claim_for=runtime.claim_for,
-            until=None if max_minutes is None else started_at + timedelta(minutes=max_minutes),
+    with _on_record(runtime, run_id, kind, started_at):
+        run: Run | None = None
+        try:
+            accounts: Accounts = await runtime.accounts()
+            job = Job(
+                run_id=run_id,
+                purpose=kind,
+                rc_account_id=accounts.rc_account_id,
+                plan={account: plan(account, started_at) for account in _chosen(accounts, only)},
+                step=runtime.grid.step,
+                patience=runtime.patience,
+                concurrency=runtime.settings.ringcx_concurrency,
+                claim_for=runtime.claim_for,
+                until=None if max_minutes is None else started_at + timedelta(minutes=max_minutes),
+            )
+            run = Run(job, runtime.source, runtime.lake, runtime.clock, step, on_progress, runtime.rng)
+            on_progress(run.tally)
+            tally = await run.execute()
+        except BaseException as error:
+            tally = run.tally if run else Tally()
+            said = str(error) if isinstance(error, (ConnectorError, LakeError)) else type(error).__name__
+            tally.troubles.append(said)
+            _record(runtime, run_id, kind, FAILED, started_at, tally)
+            raise
+        if not tally.adds_up():
+            tally.troubles.append("what was read is not what was loaded, skipped and quarantined: please report this")
+        _record(runtime, run_id, kind, FAILED if tally.troubles else DONE, started_at, tally)
+        return Report(
+            run_id, kind, started_at, runtime.now(), tally, _pending(runtime), _last_covered(runtime, job.plan.keys())
         )
-        run = Run(job, runtime.source, runtime.lake, runtime.clock, step, on_progress, runtime.rng)
-        on_progress(run.tally)
-        tally = await run.execute()
-    except BaseException as error:
-        tally = run.tally if run else Tally()
-        said = str(error) if isinstance(error, (ConnectorError, LakeError)) else type(error).__name__
-        tally.troubles.append(said)
-        _record(runtime, run_id, kind, FAILED, started_at, tally)
-        raise
-    if not tally.adds_up():
-        tally.troubles.append("what was read is not what was loaded, skipped and quarantined: please report this")
-    _record(runtime, run_id, kind, FAILED if tally.troubles else DONE, started_at, tally)
-    return Report(
-        run_id, kind, started_at, runtime.now(), tally, _pending(runtime), _last_covered(runtime, job.plan.keys())
-    )
+
+
+@contextmanager
+def _on_record(runtime: Runtime, run_id: str, kind: str, started_at: datetime) -> Iterator[None]:
+    """Alive and in `runs`, after killed runs have been put on record as such, and what they held is due again."""
+    runtime.lake.create()
+    with runtime.live_runs.living(run_id):
+        with runtime.live_runs.dead() as dead:
+            rows = [{"run_id": one, "kind": "", "state": KILLED} for one in dead]
+            killed = pa.Table.from_pylist(rows, tables.RUNS.schema).select(["run_id", "kind", "state"])
+            mark = Upsert(tables.RUNS, killed, update={"state": "s.state"}, insert=False, keep="t.state <> 'running'")
+            runtime.lake.commit([mark, *given_back(runtime.lake, dead, started_at)], f"{kind} {run_id}: after the dead")
+        _record(runtime, run_id, kind, RUNNING, started_at)
+        yield
 
 
 def _record(

@@ -22,6 +22,7 @@ import pyarrow as pa
 
 from connectors.errors import ConnectorError, Denied, NotReady, Unauthorized
 from flows import outcomes, tables
+from flows.claims import given_back
 from flows.outcomes import Claim, Outcome, Patience
 from flows.ports import Source, Store
 from flows.tally import Tally
@@ -301,11 +302,8 @@ class Run:
         await unbroken(self._release)
 
     def _release(self) -> None:
-        held = self.store.query(HELD_SQL, [f"{self.job.run_id}/"])
-        if held.num_rows:
-            update = {"next_attempt_at": f"TIMESTAMPTZ '{self._now().isoformat()}'", "claimed_by": "NULL"}
-            rows = Upsert(tables.SEGMENTS, held, update=update, insert=False, near="segment_end_time")
-            self.store.commit([rows], f"{self.job.purpose} {self.job.run_id}: give back")
+        if changes := given_back(self.store, [self.job.run_id], self._now()):
+            self.store.commit(changes, f"{self.job.purpose} {self.job.run_id}: give back")
 
     def _trouble(self, said: str) -> None:
         self.tally.troubles.append(said)
@@ -329,10 +327,6 @@ CLAIMED_SQL = """
     SELECT sub_account_id, dialog_id, segment_id, segment_end_time, transcript_attempts, transcript_error FROM segments
     WHERE transcript_state = 'pending' AND claimed_by = ?
     ORDER BY segment_end_time DESC
-"""
-HELD_SQL = """
-    SELECT sub_account_id, dialog_id, segment_id, segment_end_time FROM segments
-    WHERE transcript_state = 'pending' AND starts_with(claimed_by, ?)
 """
 
 

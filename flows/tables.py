@@ -158,7 +158,7 @@ RUNS = Table(
         [
             _ours("run_id", pa.string(), "Id of the run", nullable=False),
             _ours("kind", pa.string(), "ingest or backfill", nullable=False),
-            _ours("state", pa.string(), "running, done or failed; running for ever: it was killed", nullable=False),
+            _ours("state", pa.string(), "running, done, failed or killed", nullable=False),
             _ours("started_at", INSTANT, "When it began", "UTC"),
             _ours("finished_at", INSTANT, "When it ended", "UTC"),
             _ours("windows_polled", pa.int32(), "Windows covered by its polls", "windows"),

@@ -1,0 +1,25 @@
+"""Claims given back: what a run claimed and did not ask for is due again, at once.
+
+A claim is a segment's `next_attempt_at` moved ahead, and `claimed_by`: `<run id>/<number of the claim>`.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from flows import tables
+from flows.ports import Store
+from sinks.changes import Change, Upsert
+
+HELD_SQL = """
+    SELECT sub_account_id, dialog_id, segment_id, segment_end_time FROM segments
+    WHERE transcript_state = 'pending' AND list_contains(?, split_part(claimed_by, '/', 1))
+"""
+
+
+def given_back(store: Store, run_ids: Sequence[str], now: datetime) -> list[Change]:
+    """The changes that make due what these runs hold; none where they hold nothing."""
+    held = store.query(HELD_SQL, [list(run_ids)])
+    if not held.num_rows:
+        return []
+    update = {"next_attempt_at": f"TIMESTAMPTZ '{now.isoformat()}'", "claimed_by": "NULL"}
+    return [Upsert(tables.SEGMENTS, held, update=update, insert=False, near="segment_end_time")]
