@@ -3,6 +3,7 @@
 group    requests that the platform counts together: `transcripts`, `metadata:<sub-account>`, `auth:ringcx`, ...
 limit    so many requests in any interval of so many seconds; a group may have several
 log      the sliding-window log of a group: one row per request sent, in an SQLite file (pyrate-limiter's)
+back     backfills stand back: who does so takes a place only when nobody else waits for one
 penalty  after a 429 the group is silent until a moment that is kept beside the log, so in every process
 
 Nothing here waits: a caller is told how long to, and asks again. The log records the moment of each grant, freshly
@@ -22,6 +23,7 @@ from typing import cast
 
 from pyrate_limiter import Rate, RateItem, SQLiteBucket
 
+GRACE_MS, YIELD_MS = 1000, 20  # how long one who waited may take to come back; how long after it others ask
 MARGIN_SHARE, MARGIN_MAX_S = 0.015, 1.0
 SHORTEST_S = 0.001
 
@@ -67,14 +69,21 @@ def _interval_ms(limit: Limit) -> int:
 class Quota:
     """One group's log and penalty, shared through `path` by every process that opens it."""
 
-    def __init__(self, path: Path, limits: tuple[Limit, ...], clock: Callable[[], float]) -> None:
+    def __init__(
+        self, path: Path, limits: tuple[Limit, ...], clock: Callable[[], float], stand_back: int | None = None
+    ) -> None:
+        """`stand_back`: None takes whatever is free; a number takes only what nobody else waits for, and leaves so many
+        places of each limit free for those who may come.
+        """
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.limits = limits
         self._clock = clock
+        self._stand_back = stand_back
         rates = [Rate(limit.requests, _interval_ms(limit)) for limit in limits]
         self._bucket = SQLiteBucket.init_from_file(rates, table="log", db_path=str(path), use_file_lock=True)
         with self._bucket.lock:
             self._sql("CREATE TABLE IF NOT EXISTS silence (from_ms INTEGER, until_ms INTEGER)")
+            self._sql("CREATE TABLE IF NOT EXISTS waiting (from_ms INTEGER, until_ms INTEGER)")
             self._bucket.leak(self._now_ms())
 
     def take(self) -> float:
@@ -87,12 +96,19 @@ class Quota:
             # A clock set back leaves rows in the future, which would block the group until they are past. They were
             # sent, so they count: as sent now, because how long ago it really was cannot be known any more.
             self._sql("UPDATE log SET item_timestamp = ? WHERE item_timestamp > ?", now, now)
+            if self._stand_back is not None and (back_ms := self._back_ms(now, self._stand_back)) > 0:
+                return back_ms / 1000
             item = RateItem("request", now)
-            if self._bucket.put(item):
+            granted = self._bucket.put(item)
+            wait_ms = 0 if granted else max(cast("int", self._bucket.waiting(item)), 1)
+            if self._stand_back is None:
+                self._sql("DELETE FROM waiting")
+            if granted:
                 return 0.0
-            wait_ms = cast("int", self._bucket.waiting(item))
+            if self._stand_back is None:
+                self._sql("INSERT INTO waiting VALUES (?, ?)", now, now + wait_ms)
             self._bucket.leak(now)
-        return max(wait_ms, 1) / 1000
+        return wait_ms / 1000
 
     def silence(self, seconds: float) -> None:
         """Nobody sends in this group for `seconds`, unless it is silent for longer already."""
@@ -118,6 +134,23 @@ class Quota:
         """Let go of the file."""
         self._bucket.close()  # type: ignore[no-untyped-call]
 
+    def _back_ms(self, now: int, leave: int) -> int:
+        """How long one who stands back waits: for others who wait already, and until enough places would be left."""
+        waits = [0]
+        for since, until in self._sql("SELECT from_ms, until_ms FROM waiting"):
+            if since <= now < until + GRACE_MS:
+                waits.append(max(until - now, 0) + YIELD_MS)
+        for limit in self.limits:
+            interval = _interval_ms(limit)
+            allowed = max(limit.requests - leave, 1)
+            oldest = self._sql(
+                "SELECT item_timestamp FROM log WHERE item_timestamp > ? ORDER BY item_timestamp DESC LIMIT 1 OFFSET ?",
+                now - interval,
+                allowed - 1,
+            )
+            waits += [row[0] + interval - now for row in oldest]
+        return max(waits)
+
     def _silent_until_ms(self, now: int) -> int:
         for since, until in self._sql("SELECT from_ms, until_ms FROM silence"):
             if since <= now:
@@ -142,16 +175,25 @@ class Quota:
 class Quotas:
     """Every group's quota, opened when first asked for, under one folder per set of credentials."""
 
-    def __init__(self, folder: Path, limits: Mapping[str, tuple[Limit, ...]], clock: Callable[[], float]) -> None:
-        """`limits` by the group's name up to the first colon: `metadata` holds for every `metadata:<sub-account>`."""
-        self._folder, self._limits, self._clock = folder, limits, clock
+    def __init__(
+        self,
+        folder: Path,
+        limits: Mapping[str, tuple[Limit, ...]],
+        clock: Callable[[], float],
+        stand_back: Mapping[str, int] | None = None,
+    ) -> None:
+        """`limits`, and `stand_back` (see `Quota`), by the group's name up to the first colon: `metadata` holds for
+        every `metadata:<sub-account>`.
+        """
+        self._folder, self._limits, self._clock, self._stand_back = folder, limits, clock, stand_back or {}
         self._open: dict[str, Quota] = {}
 
     def __getitem__(self, group: str) -> Quota:
         if group not in self._open:
             kind = group.partition(":")[0]
             name = f"{kind}-{hashlib.sha256(group.encode()).hexdigest()[:12]}.sqlite"
-            self._open[group] = Quota(self._folder / name, self._limits[kind], self._clock)
+            back = self._stand_back.get(kind)
+            self._open[group] = Quota(self._folder / name, self._limits[kind], self._clock, back)
         return self._open[group]
 
     def close(self) -> None:

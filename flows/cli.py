@@ -320,7 +320,7 @@ def _load(kind: str, call: Callable[[Runtime, Progress], Awaitable[Report]]) -> 
     settings = _settings()
 
     async def run() -> Report:
-        async with open_runtime(settings) as runtime:
+        async with open_runtime(settings, in_background=kind != "ingest") as runtime:
             with shown(kind) as on_progress:
                 return await call(runtime, on_progress)
 

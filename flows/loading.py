@@ -197,12 +197,19 @@ def _on_record(runtime: Runtime, run_id: str, kind: str, started_at: datetime) -
     runtime.lake.create()
     with runtime.live_runs.living(run_id):
         with runtime.live_runs.dead() as dead:
-            rows = [{"run_id": one, "kind": "", "state": KILLED} for one in dead]
-            killed = pa.Table.from_pylist(rows, tables.RUNS.schema).select(["run_id", "kind", "state"])
-            mark = Upsert(tables.RUNS, killed, update={"state": "s.state"}, insert=False, keep="t.state <> 'running'")
-            runtime.lake.commit([mark, *given_back(runtime.lake, dead, started_at)], f"{kind} {run_id}: after the dead")
+            _bury(runtime, dead, started_at)
         _record(runtime, run_id, kind, RUNNING, started_at)
         yield
+
+
+def _bury(runtime: Runtime, dead: Sequence[str], now: datetime) -> None:
+    """One commit: what killed runs held is due again, and `runs` no longer says that they are running."""
+    if not dead:
+        return
+    rows = [{"run_id": one, "kind": "", "state": KILLED} for one in dead]
+    killed = pa.Table.from_pylist(rows, tables.RUNS.schema)
+    mark = Upsert(tables.RUNS, killed, update={"state": "s.state"}, insert=False, keep=f"t.state <> '{RUNNING}'")
+    runtime.lake.commit([mark, *given_back(runtime.lake, dead, now)], f"after killed runs: {', '.join(dead)}")
 
 
 def _record(

@@ -1,5 +1,6 @@
 """The composition root: everything is built here, once, from settings, and passed on."""
 
+import hashlib
 import logging
 import random
 import time
@@ -18,6 +19,7 @@ from connectors.ringcx.auth import Auth, Credentials, JwtLogin, StaticToken
 from connectors.ringcx.client import RingCX
 from connectors.ringcx.records import SubAccount
 from connectors.ringcx.tokens import TokenFile
+from flows.alive import LiveRuns
 from flows.outcomes import Patience
 from flows.planning import Grid
 from flows.settings import Settings, SettingsError
@@ -48,6 +50,7 @@ class Runtime:
     http: Http
     quotas: Quotas
     source: RingCX
+    live_runs: LiveRuns
     clock: Callable[[], float]
     rng: random.Random = field(default_factory=random.Random)  # jitter and ids, not secrets
 
@@ -105,27 +108,33 @@ def open_lake(settings: Settings) -> Lake:
     return Lake(location, TABLES, views, version=LAYOUT_VERSION)
 
 
-def open_quotas(settings: Settings, clock: Callable[[], float] = time.time) -> Quotas:
-    """The quotas that processes with these credentials share."""
+def open_quotas(settings: Settings, clock: Callable[[], float] = time.time, *, in_background: bool = False) -> Quotas:
+    """The quotas that processes with these credentials share; in the background, those that stand back for others."""
     limits = {
         "transcripts": settings.ringcx_transcript_limits,
         "metadata": settings.ringcx_metadata_limits,
         "auth": settings.ringcx_auth_limits,
         "admin": settings.ringcx_admin_limits,
     }
-    return Quotas(settings.state_folder / "quotas", limits, clock)
+    stand_back = {"transcripts": 0, "metadata": settings.ringcx_reserve} if in_background else None
+    return Quotas(settings.state_folder / "quotas", limits, clock, stand_back)
 
 
 @asynccontextmanager
 async def open_runtime(
-    settings: Settings, clock: Callable[[], float] = time.time, transport: httpx.AsyncBaseTransport | None = None
+    settings: Settings,
+    clock: Callable[[], float] = time.time,
+    transport: httpx.AsyncBaseTransport | None = None,
+    *,
+    in_background: bool = False,
 ) -> AsyncIterator[Runtime]:
     """A runtime with connections that are closed at the end. Raises SettingsError without credentials.
 
-    `transport` is httpx's way to the platform; None: over the network.
+    `transport` is httpx's way to the platform; None: over the network. A run `in_background` (backfill, reconcile)
+    lets others go first, and leaves them a reserve.
     """
     settings.require_credentials()
-    quotas = open_quotas(settings, clock)
+    quotas = open_quotas(settings, clock, in_background=in_background)
     in_flight = settings.ringcx_concurrency + 4
     pool = httpx.Limits(max_connections=in_flight, max_keepalive_connections=in_flight)
     async with httpx.AsyncClient(limits=pool, timeout=settings.ringcx_timeout_seconds, transport=transport) as client:
@@ -134,7 +143,7 @@ async def open_runtime(
         source = RingCX(http, _auth(settings, http, clock), settings.ringcx_base_url, settings.ringcentral_base_url)
         lake = open_lake(settings)
         try:
-            yield Runtime(settings, lake, http, quotas, source, clock)
+            yield Runtime(settings, lake, http, quotas, source, _live_runs(settings, lake), clock)
         finally:
             lake.close()
             quotas.close()
@@ -145,6 +154,11 @@ def quiet_logging(level: str) -> None:
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     for name in ("httpx", "httpcore", "filelock", "pyrate_limiter"):
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _live_runs(settings: Settings, lake: Lake) -> LiveRuns:
+    """Those that load this lake: a run's death means nothing to another lake."""
+    return LiveRuns(settings.state_folder / "runs" / hashlib.sha256(lake.location.catalog.encode()).hexdigest()[:16])
 
 
 def _auth(settings: Settings, http: Http, clock: Callable[[], float]) -> Auth:

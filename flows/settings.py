@@ -67,6 +67,9 @@ class Settings(BaseSettings):
     ringcx_admin_limits: Limits = Field(
         parse_limits("30/60"), description="Account look-ups, requests/seconds. RingCX documents none; ours is careful."
     )
+    ringcx_reserve: int = Field(
+        1, ge=0, description="Metadata requests of each limit that backfill and reconcile leave free for ingest."
+    )
     ringcx_concurrency: int = Field(8, ge=1, le=64, description="Transcript requests in flight at once.")
     ringcx_timeout_seconds: float = Field(30.0, gt=0, description="Longest time for one attempt of a request. Seconds.")
     ringcx_retry_attempts: int = Field(5, ge=1, description="Attempts at one request before it is left for later.")
@@ -113,6 +116,14 @@ class Settings(BaseSettings):
     @classmethod
     def _limits(cls, value: object) -> object:
         return parse_limits(value) if isinstance(value, str) else value
+
+    @field_validator("ringcx_access_token", "ringcentral_client_secret", "ringcentral_jwt", mode="after")
+    @classmethod
+    def _one_word(cls, value: SecretStr) -> SecretStr:
+        text = _shown(value).strip()
+        if not text.isprintable() or " " in text:
+            raise ValueError("must be one word, without spaces or line breaks in it")
+        return SecretStr(text)
 
     @field_validator("ringcx_start")
     @classmethod

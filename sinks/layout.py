@@ -11,7 +11,7 @@ from pathlib import Path
 
 import duckdb
 
-from sinks.errors import LakeError, LakeTooNew, LakeUnavailable
+from sinks.errors import LakeError, LakeTooNew, LakeUnavailable, LocationError
 from sinks.location import Location
 from sinks.schema import Table, comment, listed, literal, quoted, sql_type
 
@@ -59,8 +59,11 @@ def lay_out(
     """Make the lake match the declarations, and write nothing if it does already. The caller rolls back."""
     _remember_place(con, location)
     digest = _digest(tables, views)
-    if check_version(con, version, location) == (version, digest):
+    known = check_version(con, version, location)
+    if known == (version, digest):
         return
+    if known is None:
+        _check_unused(con, location)
     stored = {
         (str(k), str(v)) for k, v in con.execute("SELECT option_name, value FROM ducklake_options('lake')").fetchall()
     }
@@ -82,6 +85,15 @@ def _remember_place(con: duckdb.DuckDBPyConnection, location: Location) -> None:
     known = con.execute("SELECT value FROM lake_catalog.ducklake_metadata WHERE key = 'data_path'").fetchone()
     if known != (place,):
         con.execute("UPDATE lake_catalog.ducklake_metadata SET value = ? WHERE key = 'data_path'", [place])
+
+
+def _check_unused(con: duckdb.DuckDBPyConnection, location: Location) -> None:
+    """LocationError if a new lake would share its data path with another: each would remove the other's orphans."""
+    found = con.execute("SELECT file FROM glob(?) LIMIT 1", [f"{location.data_path}/main/**/ducklake-*.parquet"])
+    if file := found.fetchone():
+        raise LocationError(
+            f"{location.data_path} holds the files of another lake ({file[0]}): choose another data path, or move them"
+        )
 
 
 def _lay_out_table(con: duckdb.DuckDBPyConnection, table: Table) -> None:

@@ -1,4 +1,4 @@
-"""Two processes, one set of credentials, one lake, a limit of 120 requests in 6 s: what does the platform see in a minute?
+"""Two processes, one set of credentials, one lake, a limit of 120 requests in 6 s: what does the platform see?
 
     .venv/bin/python -m tests.bench.shared_limits
 

@@ -51,7 +51,7 @@ def transcripts_asked(world: World) -> Counter[tuple[str | None, str | None]]:
 def test_a_pass_loads_what_there_is_and_adds_up(tmp_path: Path) -> None:
     """Every flagged segment stored or empty, every item read accounted for, the run on record."""
 
-    async def scenario(_: World, runtime: Runtime) -> None:
+    async def scenario(world: World, runtime: Runtime) -> None:
         report = await loading.ingest(runtime)
         assert report.ok
         assert report.tally.adds_up()
@@ -81,7 +81,7 @@ def test_a_pass_that_finds_nothing_is_on_record(tmp_path: Path) -> None:
     """An ingest that ran and found nothing must be told from one that never ran."""
     config = SandboxConfig(account=generate_account(start=NOON, end=NOON + 1))
 
-    async def scenario(_: World, runtime: Runtime) -> None:
+    async def scenario(world: World, runtime: Runtime) -> None:
         assert (await loading.ingest(runtime)).ok
         assert count(runtime, "runs WHERE state = 'done' AND segments_read = 0") == 1
         assert count(runtime, "windows WHERE segments = 0") == count(runtime, "windows") == 2 * 7
@@ -94,7 +94,7 @@ def test_a_denied_sub_account_does_not_stop_the_others(tmp_path: Path) -> None:
     subs = (SubAccount("1", "open"), SubAccount("2", "closed", denied=True), SubAccount("3", "open"))
     account = generate_account(start=NOON - 7200, sub_accounts=subs, dialogs_per_hour=12)
 
-    async def scenario(_: World, runtime: Runtime) -> None:
+    async def scenario(world: World, runtime: Runtime) -> None:
         report = await loading.ingest(runtime)
         assert not report.ok
         assert "sub-account 2" in report.tally.troubles[0]
@@ -174,7 +174,7 @@ def test_a_backfill_of_one_sub_account_leaves_the_others_alone(tmp_path: Path) -
     """And one that this user cannot see is named."""
     span = Window(START, START + timedelta(hours=1))
 
-    async def scenario(_: World, runtime: Runtime) -> None:
+    async def scenario(world: World, runtime: Runtime) -> None:
         await loading.backfill(runtime, span, only=["99999999"])
         polled = runtime.lake.query("SELECT DISTINCT sub_account_id FROM windows").to_pylist()
         assert polled == [{"sub_account_id": "99999999"}]
@@ -205,7 +205,7 @@ def test_malformed_items_are_quarantined_and_the_rest_is_loaded(tmp_path: Path) 
     faults = Faults(malformed_item_share=0.3, malformed_phrase_share=0.3, unknown_field_share=0.3)
     config = SandboxConfig(account=generate_account(start=NOON - 7200, dialogs_per_hour=12), faults=faults)
 
-    async def scenario(_: World, runtime: Runtime) -> None:
+    async def scenario(world: World, runtime: Runtime) -> None:
         reports = []
         for _ in range(3):
             reports.append(await loading.ingest(runtime))
@@ -243,7 +243,7 @@ def test_a_platform_in_trouble_is_left_alone_and_made_up_for(tmp_path: Path) -> 
 
 def test_a_static_token_works_until_it_expires_and_then_says_so(tmp_path: Path) -> None:
     """The seed's sample takes a ready token; when it has ended, only its owner can help."""
-    token = {"ringcx_access_token": "sandbox-token", "ringcentral_jwt": "", "ringcentral_client_id": ""}
+    token: dict[str, Any] = {"ringcx_access_token": "sandbox-token", "ringcentral_jwt": "", "ringcentral_client_id": ""}
 
     async def scenario(world: World, runtime: Runtime) -> None:
         assert (await loading.ingest(runtime)).ok
@@ -261,7 +261,7 @@ def test_what_came_hours_late_is_found_by_reconcile(tmp_path: Path) -> None:
     faults = Faults(late_flag_share=0.3, late_flag_s=5 * 3600, late_metadata_share=0.3, late_metadata_s=5 * 3600)
     config = SandboxConfig(account=generate_account(start=NOON - 7200, end=NOON, dialogs_per_hour=12), faults=faults)
 
-    async def scenario(_: World, runtime: Runtime) -> None:
+    async def scenario(world: World, runtime: Runtime) -> None:
         for _ in range(3):
             await loading.ingest(runtime)
             await asyncio.sleep(900)
@@ -282,7 +282,7 @@ def test_a_late_flag_is_seen_when_the_hour_is_read_again(tmp_path: Path) -> None
     faults = Faults(late_flag_share=1, late_flag_s=900)
     config = SandboxConfig(account=generate_account(start=NOON - 7200, end=NOON, dialogs_per_hour=12), faults=faults)
 
-    async def scenario(_: World, runtime: Runtime) -> None:
+    async def scenario(world: World, runtime: Runtime) -> None:
         absent = []
         for _ in range(6):
             await loading.ingest(runtime)
