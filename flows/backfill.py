@@ -12,7 +12,9 @@ from flows.windows import Window
 
 
 @direct_flow("backfill", run_name="{start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M}")
-async def backfill(start: datetime, end: datetime, max_minutes: float | None = None) -> Report:
+async def backfill(
+    start: datetime, end: datetime, sub_accounts: list[str] | None = None, max_minutes: float | None = None
+) -> Report:
     """Poll the windows of `[start, end)` that have not been polled, and store all transcripts that are due.
 
     Windows already polled are skipped, so running it again goes on where it stopped.
@@ -20,6 +22,7 @@ async def backfill(start: datetime, end: datetime, max_minutes: float | None = N
     Args:
         start: Beginning of the history wanted, ISO 8601; without a zone, UTC.
         end: End of it, exclusive. What is not complete yet is left to ingest.
+        sub_accounts: Only these sub-accounts. None: all.
         max_minutes: Start nothing new after so many minutes. None: no end.
     """
     span = Window(*(instant.replace(tzinfo=instant.tzinfo or UTC) for instant in (start, end)))
@@ -27,9 +30,14 @@ async def backfill(start: datetime, end: datetime, max_minutes: float | None = N
     async def load(recorder: Recorder) -> Report:
         if span.start >= span.end:
             raise RunFailed("start must be before end")
-        async with open_runtime(load_settings()) as runtime:
+        async with open_runtime(load_settings(), in_background=True) as runtime:
             return await loading.backfill(
-                runtime, span, max_minutes=max_minutes, step=recorder.step, on_progress=recorder.on_progress
+                runtime,
+                span,
+                only=sub_accounts or (),
+                max_minutes=max_minutes,
+                step=recorder.step,
+                on_progress=recorder.on_progress,
             )
 
     return await recorded("backfill", load)

@@ -140,6 +140,24 @@ def reconcile(*, days: float = 2.0, max_minutes: float | None = None) -> int:
 
 
 @app.command
+def maintain(*, dry_run: bool = False) -> int:
+    """Keep the lake small: merge small files, expire old snapshots, remove what nobody needs any more.
+
+    Anything may read and write meanwhile. Meant for once a night.
+
+    Parameters
+    ----------
+    dry_run
+        Only say what would be done.
+    """
+    from flows import show
+    from flows.upkeep import maintain as keep_up
+
+    show.upkeep(keep_up(_settings(), dry_run=dry_run))
+    return DONE
+
+
+@app.command
 def status(*, json: bool = False) -> int:
     """Show how far each sub-account is, what is still to come, and how the last runs went.
 

@@ -78,6 +78,7 @@ def _point_settings_at(config: SandboxConfig, base_url: str) -> None:
     os.environ.setdefault("PREFECT_HOME", str((FOLDER / "prefect").resolve()))
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+    os.environ.setdefault("PREFECT_SERVER_MEMOIZE_BLOCK_AUTO_REGISTRATION", "false")  # it would write to ~/.prefect
 
 
 def _show_conversation(lake: Lake, console: Console) -> None:

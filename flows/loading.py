@@ -1,5 +1,6 @@
 """Ingest, backfill and reconcile as plain functions: plan, run, say in `runs` what came of it. Know no Prefect."""
 
+import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -59,7 +60,10 @@ async def ingest(
 
     def plan(sub_account_id: str, now: datetime) -> list[Window]:
         start = _history_start(runtime, sub_account_id, now)
-        return plan_ingest(_covered(runtime, sub_account_id), start, now, runtime.grid)
+        plan = plan_ingest(_covered(runtime, sub_account_id), start, now, runtime.grid)
+        # Until it is on record where history begins, oldest first whatever is asked: the first window records it.
+        is_on_record = _recorded_start(runtime, sub_account_id) is not None
+        return plan[::-1] if runtime.settings.ringcx_newest_first and is_on_record else plan
 
     return await _load(runtime, "ingest", plan, max_minutes, step, on_progress)
 
@@ -179,7 +183,9 @@ async def _load(
             tally = await run.execute()
         except BaseException as error:
             tally = run.tally if run else Tally()
-            said = str(error) if isinstance(error, (ConnectorError, LakeError)) else type(error).__name__
+            known = isinstance(error, (ConnectorError, LakeError, SettingsError))
+            stopped = isinstance(error, (asyncio.CancelledError, KeyboardInterrupt))
+            said = str(error) if known else "interrupted" if stopped else type(error).__name__
             tally.troubles.append(said)
             _record(runtime, run_id, kind, FAILED, started_at, tally)
             raise
@@ -231,12 +237,16 @@ def _covered(runtime: Runtime, sub_account_id: str) -> list[Window]:
 
 def _history_start(runtime: Runtime, sub_account_id: str, now: datetime) -> datetime:
     """Where this sub-account's history begins: as set, or where its first ingest began, or a day back."""
-    step = runtime.grid.step
+    return floor(_recorded_start(runtime, sub_account_id) or now - DEFAULT_HISTORY, runtime.grid.step)
+
+
+def _recorded_start(runtime: Runtime, sub_account_id: str) -> datetime | None:
+    """Where history begins, if it is set or its first window has been polled."""
     if runtime.settings.ringcx_start is not None:
-        return floor(runtime.settings.ringcx_start, step)
+        return runtime.settings.ringcx_start
     sql = "SELECT min(window_start) AS first FROM windows WHERE sub_account_id = ? AND purpose = 'ingest'"
     first: datetime | None = runtime.lake.query(sql, [sub_account_id]).to_pylist()[0]["first"]
-    return floor(first or now - DEFAULT_HISTORY, step)
+    return first
 
 
 def _pending(runtime: Runtime) -> int:

@@ -290,6 +290,8 @@ class Run:
         bad_lines = sum(len(outcome.problems) for outcome in done)
         loaded = written["utterances"].inserted if "utterances" in written else 0
         tally.transcripts_stored += sum(outcome.state in (tables.STORED, tables.EMPTY) for outcome in done)
+        tally.transcripts_rejected += sum(outcome.state == tables.REJECTED for outcome in done)
+        tally.transcripts_expired += sum(outcome.state == tables.EXPIRED for outcome in done)
         tally.utterances_read += lines + bad_lines
         tally.utterances_loaded += loaded
         tally.utterances_skipped += lines - loaded

@@ -143,7 +143,7 @@ async def open_runtime(
         source = RingCX(http, _auth(settings, http, clock), settings.ringcx_base_url, settings.ringcentral_base_url)
         lake = open_lake(settings)
         try:
-            yield Runtime(settings, lake, http, quotas, source, _live_runs(settings, lake), clock)
+            yield Runtime(settings, lake, http, quotas, source, live_runs_of(settings, lake), clock)
         finally:
             lake.close()
             quotas.close()
@@ -156,7 +156,7 @@ def quiet_logging(level: str) -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
-def _live_runs(settings: Settings, lake: Lake) -> LiveRuns:
+def live_runs_of(settings: Settings, lake: Lake) -> LiveRuns:
     """Those that load this lake: a run's death means nothing to another lake."""
     return LiveRuns(settings.state_folder / "runs" / hashlib.sha256(lake.location.catalog.encode()).hexdigest()[:16])
 

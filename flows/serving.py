@@ -3,7 +3,10 @@
 import asyncio
 import logging
 import os
+import signal
+import sys
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, cast
 
@@ -24,11 +27,12 @@ log = logging.getLogger(__name__)
 
 
 def serve(settings: Settings, max_minutes: float) -> None:
-    """Run until interrupted."""
+    """Run until Ctrl-C, which raises KeyboardInterrupt, or SIGTERM, which returns. Both give back what was claimed."""
     if os.environ.get("PREFECT_API_URL"):
         _serve_with_prefect(settings, max_minutes)
     else:
-        asyncio.run(_serve_alone(settings, max_minutes))
+        with suppress(asyncio.CancelledError):
+            asyncio.run(_serve_alone(settings, max_minutes))
 
 
 def next_pass(now: datetime, grid: Grid) -> datetime:
@@ -38,6 +42,8 @@ def next_pass(now: datetime, grid: Grid) -> datetime:
 
 async def _serve_alone(settings: Settings, max_minutes: float) -> None:
     """A pass at once, then one after each window. A pass that fails is reported, and the next one makes up for it."""
+    if (this := asyncio.current_task()) and sys.platform != "win32":
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, this.cancel)
     async with open_runtime(settings) as runtime:
         async for _ in _ticks(runtime):
             try:
@@ -68,9 +74,10 @@ def _serve_with_prefect(settings: Settings, max_minutes: float) -> None:
         anchor_date=datetime.fromisoformat("2024-01-01T00:00Z") + offset,
     )
     alone = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW)
+    in_turn = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE)
     parameters = {"max_minutes": max_minutes}
     deployments = (
         ingest.to_deployment("served", schedule=schedule, concurrency_limit=alone, parameters=parameters),
-        backfill.to_deployment("served-by-hand"),
+        backfill.to_deployment("served-by-hand", concurrency_limit=in_turn),
     )
     prefect_serve(*cast("tuple[RunnerDeployment, ...]", deployments))  # coroutines only inside an event loop

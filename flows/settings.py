@@ -46,6 +46,9 @@ class Settings(BaseSettings):
     ringcx_start: datetime | None = Field(
         None, description="Where history begins for the first ingest. ISO 8601 date or time, UTC. Absent: one day back."
     )
+    ringcx_newest_first: bool = Field(
+        False, description="Whether ingest catches up from the newest window back, instead of in order."
+    )
     ringcx_window_seconds: int = Field(
         900, ge=60, le=10800, description="The grid on which windows are counted. Seconds."
     )
@@ -90,6 +93,9 @@ class Settings(BaseSettings):
     )
     ringcx_data_path: str | None = Field(
         None, description="Where the Parquet files live: a folder or `s3://bucket/prefix`. Absent: beside the catalog."
+    )
+    ringcx_snapshot_days: int = Field(
+        7, ge=2, description="How far back the lake's tables can be read as they were. Whole UTC days."
     )
     ringcx_state_path: Path = Field(
         default_factory=lambda: user_state_path("ringcx-etl"),

@@ -21,7 +21,9 @@ from flows.loading import Report
 from flows.planning import Forecast
 from flows.settings import Settings
 from flows.status import QuotaStatus, Status
+from flows.upkeep import Upkeep
 from flows.verify import Proof
+from sinks.maintenance import Size
 
 Format = Literal["table", "json", "csv", "parquet"]
 SHOWN_ROWS, FILE_WIDTH = 1000, 240
@@ -196,6 +198,35 @@ def _span(length: timedelta) -> str:
     return f"{days} d {hours} h" if days else f"{hours} h {rest // 60} min" if hours else f"{rest} s"
 
 
+def upkeep(done: Upkeep) -> None:
+    """What a maintenance did to each table, and what it removed; of a dry run, what it would."""
+    did, console = done.did, _console()
+    sizes = {name: (did.before[name], did.after[name]) for name in did.before}
+    sizes["all"] = (sum(did.before.values(), Size()), sum(did.after.values(), Size()))
+    after = "would be" if did.dry_run else "after"
+    table = Table("table", box=box.SIMPLE_HEAD)
+    for name in ("files", after, "size", "at most" if did.dry_run else "after"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for name, (was, now) in sizes.items():
+        table.add_row(name, f"{was.files:,}", f"{now.files:,}", _bytes(was.bytes), _bytes(now.bytes))
+    console.print(table)
+    to = "to be " if did.dry_run else ""
+    console.print(
+        f"{to}expired: {did.snapshots_expired:,} snapshots; {to}removed: {did.files_removed:,} old files,"
+        f" {did.orphans_removed:,} orphans; {done.seconds:.1f} s",
+        highlight=False,
+    )
+    for path in did.strangers:
+        console.print(Text(f"not ours, in the lake's folder: {path}; no orphan is removed until it is moved", "yellow"))
+
+
+def _bytes(count: float) -> str:
+    units = ["B", "kB", "MB", "GB", "TB"]
+    while count >= 1000 and len(units) > 1:
+        count, units = count / 1000, units[1:]
+    return f"{count:.3g} {units[0]}"
+
+
 def report(done: Report) -> None:
     """What a run brought, in a few lines."""
     tally, console = done.tally, Console(stderr=True, soft_wrap=True, highlight=False)
@@ -209,6 +240,9 @@ def report(done: Report) -> None:
         f" (of {tally.transcripts_stored:,} transcripts)\n"
         f"  still to come: {done.pending:,} transcripts"
     )
+    if tally.transcripts_rejected or tally.transcripts_expired:
+        gone = f"rejected {tally.transcripts_rejected:,}, expired {tally.transcripts_expired:,} transcripts"
+        console.print(Text(f"  will not come: {gone}", style="yellow"))
     for name, count in sorted(tally.unknown_fields.items()):
         console.print(f"  new field {name}, {count:,} times: kept in extra")
     for trouble in tally.troubles:

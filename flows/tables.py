@@ -157,7 +157,7 @@ RUNS = Table(
     pa.schema(
         [
             _ours("run_id", pa.string(), "Id of the run", nullable=False),
-            _ours("kind", pa.string(), "ingest or backfill", nullable=False),
+            _ours("kind", pa.string(), "ingest, backfill, reconcile or maintain", nullable=False),
             _ours("state", pa.string(), "running, done, failed or killed", nullable=False),
             _ours("started_at", INSTANT, "When it began", "UTC"),
             _ours("finished_at", INSTANT, "When it ended", "UTC"),
@@ -168,6 +168,8 @@ RUNS = Table(
             _ours("segments_quarantined", pa.int64(), "Those that could not be understood", "segments"),
             _ours("transcripts_stored", pa.int64(), "Transcripts stored", "transcripts"),
             _ours("transcripts_not_ready", pa.int64(), "Transcripts that were not there yet", "transcripts"),
+            _ours("transcripts_rejected", pa.int64(), "Transcripts that RingCX will never give", "transcripts"),
+            _ours("transcripts_expired", pa.int64(), "Transcripts still missing when retention ended", "transcripts"),
             _ours("utterances_read", pa.int64(), "Utterances that RingCX sent", "utterances"),
             _ours("utterances_loaded", pa.int64(), "Those stored", "utterances"),
             _ours("utterances_skipped", pa.int64(), "Those of transcripts that another run had stored", "utterances"),

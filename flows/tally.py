@@ -18,6 +18,8 @@ class Tally:
     segments_quarantined: int = 0
     transcripts_stored: int = 0
     transcripts_not_ready: int = 0
+    transcripts_rejected: int = 0
+    transcripts_expired: int = 0
     utterances_read: int = 0
     utterances_loaded: int = 0
     utterances_skipped: int = 0

@@ -30,6 +30,10 @@ def connect(location: Location) -> duckdb.DuckDBPyConnection:
         con.execute("SET GLOBAL TimeZone = 'UTC'")
         con.execute("SET enable_progress_bar = false")
         load(con, "sqlite_scanner" if location.kind == "sqlite" else "postgres_scanner")
+        if location.kind == "sqlite":
+            # Otherwise scans open connections of their own, outside the transaction: a reader that began before a
+            # compaction then sees neither the old files (gone from the catalog) nor the new ones, and says nothing.
+            con.execute("SET GLOBAL sqlite_disable_multithreaded_scans = true")
         load(con, "ducklake")
         if location.is_on_s3:
             load(con, "httpfs")

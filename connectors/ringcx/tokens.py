@@ -46,7 +46,7 @@ class TokenFile:
 
     def write(self, tokens: Tokens) -> None:
         """Replace the file in one step, readable by its owner only."""
-        fresh = self._path.with_suffix(f".{os.getpid()}")
+        fresh = self._path.with_suffix(".new")  # one name: whoever writes holds the lock, and may have been killed once
         with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
             file.write(msgspec.json.encode(tokens))
         fresh.replace(self._path)

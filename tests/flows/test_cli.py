@@ -2,6 +2,8 @@
 
 import csv
 import json
+import re
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -48,6 +50,7 @@ def env(lake: Path) -> dict[str, str]:
         (["nothing"], 2),
         (["query"], 2),
         (["ingest"], 2),
+        (["maintain", "--dry-run"], 0),
         (["backfill", "--start", "2026-09-02", "--end", "2026-09-01"], 2),
         (["backfill", "--start", "soon", "--end", "2026-09-01"], 2),
     ],
@@ -86,6 +89,23 @@ def test_markup_in_the_data_is_shown_as_it_is(env: dict[str, str], tmp_path: Pat
     """Text from outside is data: no colours, no control over the terminal."""
     done = run_cli("query", "SELECT '[red]hi[/red]' || chr(27) || '[2J' AS text", env=env, cwd=tmp_path)
     assert "[red]hi[/red]␛[2J" in done.stdout
+
+
+def test_maintain_says_what_it_saves_and_then_saves_it(lake: Path, env: dict[str, str], tmp_path: Path) -> None:
+    """First a look, then the deed; only the deed is on record."""
+    shutil.copytree(lake, tmp_path / "copy")
+    env = env | {"RINGCX_LAKE": str(tmp_path / "copy"), "RINGCX_STATE_PATH": str(tmp_path / "state")}
+    look = run_cli("maintain", "--dry-run", env=env, cwd=tmp_path)
+    deed = run_cli("maintain", env=env, cwd=tmp_path)
+    total = re.compile(r"^ *all +(\d+) +(\d+) ", re.MULTILINE)
+    files = [[int(count) for count in total.findall(done.stdout)[0]] for done in (look, deed)]
+    assert files[0][0] > files[0][1]
+    assert files[1][0] >= files[0][0]
+    assert "to be removed: 0 old files" in look.stdout
+    runs = run_cli(
+        "query", "SELECT kind, state FROM runs ORDER BY started_at", "--format", "csv", env=env, cwd=tmp_path
+    )
+    assert runs.stdout.splitlines()[1:] == ['"ingest","done"', '"maintain","done"']
 
 
 def test_status_says_how_far_everything_is(env: dict[str, str], tmp_path: Path) -> None:

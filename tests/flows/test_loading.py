@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,74 @@ def test_a_pass_loads_what_there_is_and_adds_up(tmp_path: Path) -> None:
         assert count(runtime, "segments WHERE has_transcript AND transcript_state NOT IN ('stored', 'empty')") == 0
         assert count(runtime, "utterances") == report.tally.utterances_loaded > 100
         assert count(runtime, "runs WHERE state = 'done' AND segments_read = segments_loaded + segments_skipped") == 1
+
+    play(scenario, tmp_path)
+
+
+def test_an_outage_is_caught_up_newest_first_if_asked(tmp_path: Path) -> None:
+    """Some would rather see today first; either way nothing between is left out."""
+
+    async def scenario(world: World, runtime: Runtime) -> None:
+        newest: list[datetime] = []
+
+        def look(tally: Tally) -> None:
+            if tally.requests_done == 1:
+                newest.append(runtime.lake.query("SELECT max(window_end) AS newest FROM windows")["newest"][0].as_py())
+
+        await loading.ingest(runtime)
+        await asyncio.sleep(3 * 3600)
+        before = len(world.sandbox.log)
+        await loading.ingest(runtime, on_progress=look)
+        assert newest[0] == START + timedelta(hours=4.75)
+        assert sum(r.group == "metadata:99999999" for r in world.sandbox.log[before:]) == 3
+        assert count(runtime, "gaps") == 0
+
+    play(scenario, tmp_path, ringcx_newest_first=True)
+
+
+def test_history_begins_where_its_first_pass_meant_it_to_even_if_killed(tmp_path: Path) -> None:
+    """Newest first, after a backfill: the first window of ingest must not make the ones before it be forgotten."""
+
+    async def scenario(_: World, runtime: Runtime) -> None:
+        await loading.backfill(runtime, Window(START, START + timedelta(hours=1)))
+
+        def stop(tally: Tally) -> None:
+            if tally.requests_done == 1:
+                running.cancel()
+
+        running = asyncio.create_task(loading.ingest(runtime, on_progress=stop))
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        await loading.ingest(runtime)
+        assert count(runtime, "windows WHERE sub_account_id = '99999999'") == (24 - 0.25) * 4
+
+    play(scenario, tmp_path, ringcx_newest_first=True, ringcx_start=None)
+
+
+def test_what_a_killed_run_held_is_due_at_once(tmp_path: Path) -> None:
+    """Nobody waits for a claim to run out; a living run's claims are left alone."""
+    span = Window(START, START + timedelta(hours=2))
+
+    async def scenario(world: World, runtime: Runtime) -> None:
+        await loading.backfill(runtime, span)
+        claim = "UPDATE segments SET transcript_state = 'pending', next_attempt_at = now() + INTERVAL 9 YEARS"
+        runs = runtime.lake.query("SELECT run_id FROM runs").to_pylist()
+        with runtime.lake.exclusive() as con:
+            con.execute("DELETE FROM utterances")
+            con.execute(f"{claim}, claimed_by = 'alive/1' WHERE transcript_state = 'stored'")
+            dead = f"claimed_by = '{runs[0]['run_id']}/1'"
+            con.execute(f"UPDATE segments SET {dead} WHERE claimed_by = 'alive/1' AND sub_account_id = '99999999'")
+            con.execute("UPDATE runs SET state = 'running'")
+        with suppress(ZeroDivisionError), runtime.live_runs.living(runs[0]["run_id"]):
+            raise ZeroDivisionError
+        with runtime.live_runs.living("alive"):
+            await loading.backfill(runtime, span)
+        assert count(runtime, "segments WHERE claimed_by LIKE 'alive/%' AND sub_account_id <> '99999999'") > 10
+        assert count(runtime, "segments WHERE transcript_state = 'pending' AND sub_account_id = '99999999'") == 0
+        assert runtime.lake.query("SELECT state FROM runs ORDER BY started_at")["state"].to_pylist() == [
+            "killed",
+            "done",
+        ]
 
     play(scenario, tmp_path)
 

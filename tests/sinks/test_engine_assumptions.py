@@ -5,7 +5,9 @@ The numbers of traps are those of the notes on DuckLake.
 
 import os
 import signal
+import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 from uuid import UUID
 
@@ -82,6 +84,48 @@ def test_temporary_tables_join_a_lake_transaction_and_its_rollback(con: duckdb.D
     con.execute("INSERT INTO segments (id) FROM x")
     con.execute("ROLLBACK")
     assert rows(con, "SELECT table_name FROM duckdb_tables() WHERE database_name = 'temp'") == []
+
+
+def test_snapshots_expire_by_the_day(con: duckdb.DuckDBPyConnection) -> None:
+    """Trap 2: beside SQLite an hour means today; hence a retention of two days or more. If this fails, less will do."""
+    con.execute("INSERT INTO segments (id) VALUES ('a')")
+    expire = "FROM ducklake_expire_snapshots('lake', older_than => now() - INTERVAL {}, dry_run => true)"
+    assert rows(con, expire.format("1 SECOND"))
+    assert not rows(con, expire.format("1 DAY"))
+
+
+@pytest.mark.parametrize("disabled", [False, True])
+def test_scans_of_sqlite_leave_their_transaction_unless_single_threaded(
+    location: Location, tmp_path: Path, disabled: bool
+) -> None:
+    """A reader that spans a compaction would lose rows, untold: `engine` disables it. If this fails, that can go."""
+    con = engine.connect(location)
+    con.execute("SET threads = 2")
+    con.execute(f"SET GLOBAL sqlite_disable_multithreaded_scans = {disabled}")
+    with closing(sqlite3.connect(tmp_path / "x.sqlite", isolation_level=None)) as writer:
+        writer.execute("PRAGMA journal_mode = WAL")
+        writer.execute("CREATE TABLE t AS SELECT 1 AS v")
+        con.execute(f"ATTACH '{tmp_path / 'x.sqlite'}' AS x (TYPE sqlite)")
+        con.execute("BEGIN")
+        assert rows(con, "FROM x.t") == [(1,)]
+        writer.execute("UPDATE t SET v = 2")
+        assert rows(con, "FROM x.t") == [(1 if disabled else 2,)]
+
+
+def test_a_rolled_back_merge_leaves_its_file(lake: Lake, con: duckdb.DuckDBPyConnection) -> None:
+    """Hence a dry run that guesses from the catalog, rather than one that rolls back."""
+    for _ in range(2):
+        con.execute("INSERT INTO segments (id) VALUES ('a')")
+    con.execute("BEGIN")
+    con.execute("CALL ducklake_merge_adjacent_files('lake', 'segments')")
+    con.execute("ROLLBACK")
+    assert len(list(Path(lake.location.data_path).rglob("*.parquet"))) == 3
+
+
+def test_whatever_parquet_the_catalog_does_not_name_is_an_orphan(lake: Lake, con: duckdb.DuckDBPyConnection) -> None:
+    """Hence a look at what would be deleted, before."""
+    (Path(lake.location.data_path) / "mine.parquet").touch()
+    assert len(rows(con, "CALL ducklake_delete_orphaned_files('lake', cleanup_all => true, dry_run => true)")) == 1
 
 
 def test_an_empty_transaction_makes_no_snapshot(con: duckdb.DuckDBPyConnection) -> None:
