@@ -52,8 +52,13 @@ def run() -> int:
         console.print("Starting a temporary Prefect server, and the ingest flow ...")
         _point_settings_at(config, server.base_url)
         from flows.ingest import ingest  # Prefect reads its settings when it is imported
+        from flows.recording import RunFailed
 
-        done = asyncio.run(ingest())
+        try:
+            done = asyncio.run(ingest())
+        except RunFailed as error:
+            console.print(Text(f"This did not come: {error}", style="yellow"))
+            return 1
     show.report(done)
     with open_lake(load_settings()) as lake:
         console.print("\n[bold]What is in the tables[/bold]")

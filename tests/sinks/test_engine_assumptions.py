@@ -104,7 +104,8 @@ def test_scans_of_sqlite_leave_their_transaction_unless_single_threaded(
     con.execute(f"SET GLOBAL sqlite_disable_multithreaded_scans = {disabled}")
     with closing(sqlite3.connect(tmp_path / "x.sqlite", isolation_level=None)) as writer:
         writer.execute("PRAGMA journal_mode = WAL")
-        writer.execute("CREATE TABLE t AS SELECT 1 AS v")
+        writer.execute("CREATE TABLE t (v INTEGER)")
+        writer.execute("INSERT INTO t VALUES (1)")
         con.execute(f"ATTACH '{tmp_path / 'x.sqlite'}' AS x (TYPE sqlite)")
         con.execute("BEGIN")
         assert rows(con, "FROM x.t") == [(1,)]
