@@ -141,12 +141,18 @@ class CrashTest:
     # Killing
 
     def kill_at_random(self, rng: random.Random, longest_s: float) -> None:
-        """Start one to three runs at once, and kill each at a moment of its own within `longest_s` seconds."""
+        """Start one to three runs at once, and kill each at a moment of its own.
+
+        The moments lie within `longest_s` seconds of the start, or within half a second of some request.
+        """
         self._fetch_log()
         before = len(self._log)
-        began = time.monotonic()
         processes = [self._start(*self._command(rng)) for _ in range(rng.choice((1, 2, 2, 3)))]
-        due = sorted((began + rng.uniform(0.1, longest_s), process) for process in processes)
+        requests = rng.choice((0, 0, 1, 3, 10, 40, 150, 300))
+        self._await_requests(before + requests, processes)
+        began = time.monotonic()
+        due = [(began + rng.uniform(0.0, 0.5 if requests else longest_s), process) for process in processes]
+        due.sort(key=lambda moment: moment[0])
         for moment, process in due:
             with suppress(subprocess.TimeoutExpired):
                 process.wait(max(0.0, moment - time.monotonic()))
@@ -187,6 +193,12 @@ class CrashTest:
             text=True,
             start_new_session=True,
         )
+
+    def _await_requests(self, length: int, processes: Sequence["subprocess.Popen[str]"]) -> None:
+        """Until the sandbox's log is so long, or nobody is left to make it longer."""
+        while len(self._log) < length and any(process.poll() is None for process in processes):
+            time.sleep(0.02)
+            self._fetch_log()
 
     def _kill(self, process: "subprocess.Popen[str]") -> bool:
         """Kill it and its children; False when it had ended by itself, which it may only do well."""

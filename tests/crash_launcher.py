@@ -3,8 +3,9 @@
     python -m tests.crash_launcher FILE LINE OCCURRENCE HIT AFTER_MS COMMAND...
 
 FILE is a path in this repository, LINE how the line begins, OCCURRENCE which of such lines (0: the first, -1: the
-last), HIT which of its executions, AFTER_MS how long after its beginning (0: before it). Nothing is replaced: a trace function watches, and SIGKILL ends the process, so that
-nothing is cleaned up. A line that does not exist is an error, so that these places move along with the code.
+last), HIT which of its executions, AFTER_MS how long after its beginning (0: before it). Nothing is replaced: a trace
+function watches, and SIGKILL ends the process, so that nothing is cleaned up. A line that does not exist is an error,
+so that these places move along with the code.
 """
 
 import os

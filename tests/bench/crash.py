@@ -3,8 +3,8 @@
     .venv/bin/python -m tests.bench.crash --kills 500
 
 Rounds of `tests.crash`, two at a time: each has a sandbox and a lake of its own, on which runs (backfill, ingest,
-reconcile, maintain; often two or three at once) are killed with SIGKILL, at random moments or at a step of a commit, until
-runs that nobody kills bring the rest. Every tenth round the platform has every fault on. The judge compares the
+reconcile, maintain; often two or three at once) are killed with SIGKILL, at random moments or at a step of a commit,
+until runs that nobody kills bring the rest. Every tenth round the platform has every fault on. The judge compares the
 lake with what is true after every kill, and its log with what the lake held then. The peer is perfection: 0 wrong.
 """
 
