@@ -202,7 +202,7 @@ class CrashTest:
 
     def _kill(self, process: "subprocess.Popen[str]") -> bool:
         """Kill it and its children; False when it had ended by itself, which it may only do well."""
-        with suppress(ProcessLookupError):
+        if process.poll() is None:  # otherwise its number may be somebody else's by now
             os.killpg(process.pid, signal.SIGKILL)
         output = process.communicate(timeout=60)[0]
         if process.returncode == -signal.SIGKILL:

@@ -1,0 +1,8 @@
+"""What holds for every test: the quick ones run first, so that a mistake shows in seconds."""
+
+import pytest
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow tests last, otherwise in the order of their files."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
