@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from email.utils import parsedate_to_datetime
 
 from connectors.errors import ConnectorError, NotReady
@@ -86,14 +86,3 @@ async def _transcripts(runtime: Runtime, accounts: Accounts, sub_account_id: str
     except ConnectorError as error:
         return Finding(f"{label}: transcripts", False, str(error))
     return Finding(f"{label}: transcripts", True, "may be read")
-
-
-def since(moment: datetime | None, now: datetime) -> str:
-    """How long ago, in words as short as they can be."""
-    if moment is None:
-        return "never"
-    seconds = (now - moment).total_seconds()
-    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds / length:.0f} {unit} ago"
-    return f"{seconds:.0f} s ago"

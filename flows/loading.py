@@ -93,10 +93,11 @@ async def forecast(runtime: Runtime, span: Window, only: Sequence[str] = ()) -> 
     runtime.lake.create()
     accounts, grid, now, settings = await runtime.accounts(), runtime.grid, runtime.now(), runtime.settings
     chosen = _chosen(accounts, only)
-    plans = {account: plan_backfill(_covered(runtime, account), span, now, grid) for account in chosen}
+    covered = {account: _covered(runtime, account) for account in chosen}
+    plans = {account: plan_backfill(covered[account], span, now, grid) for account in chosen}
     due = Window(span.start, max(span.start, min(span.end, horizon(now, grid.step, grid.offset))))
     whole = len(cells(due, grid.step))
-    todo = {account: len(missing(_covered(runtime, account), due, grid.step)) for account in chosen}
+    todo = {account: len(missing(covered[account], due, grid.step)) for account in chosen}
     seen = {row["sub_account_id"]: row["flagged"] for row in runtime.lake.query(FLAGGED_SQL).to_pylist()}
     known = all(account in seen for account, windows in todo.items() if windows)
     transcripts = round(sum(seen[account] * windows for account, windows in todo.items() if windows)) if known else None
