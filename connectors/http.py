@@ -89,13 +89,17 @@ class Http:
 
         `read` raises one of `UNREADABLE` for a body that it cannot read. Raises a ConnectorError, per the table above.
         """
-        await self._await_turn(group)
+        place = await self._await_turn(group)
         now = asyncio.get_running_loop().time
         end = now() + self._retry.total_s
 
         async def pause(seconds: float) -> None:
+            nonlocal place
             await asyncio.sleep(seconds)
-            await self._await_turn(group)
+            place = await self._await_turn(group)
+
+        async def attempt() -> T:
+            return await self._attempt(group, place, request, read)
 
         attempts = AsyncRetrying(
             sleep=pause,
@@ -105,10 +109,13 @@ class Http:
             before_sleep=_report,
             reraise=True,
         )
-        return await attempts(self._attempt, group, request, read)
+        return await attempts(attempt)
 
-    async def _attempt(self, group: str, request: httpx.Request, read: Callable[[bytes], T]) -> T:
-        response = await self._exchange(request)
+    async def _attempt(self, group: str, place: int, request: httpx.Request, read: Callable[[bytes], T]) -> T:
+        try:
+            response = await self._exchange(request)
+        finally:
+            self._quotas[group].answered(place)
         if isinstance(response, str):
             self.spent[group, response] += 1
             raise Unavailable(f"{group}: no answer ({response})", group=group)
@@ -130,12 +137,13 @@ class Http:
         except NO_ANSWER as error:
             return type(error).__name__
 
-    async def _await_turn(self, group: str) -> None:
-        """Return when the group's quota has a place, first come, first served within this process."""
+    async def _await_turn(self, group: str) -> int:
+        """A place in the group's quota, when there is one: first come, first served within this process."""
         quota = self._quotas[group]
         async with self._turn.setdefault(group, asyncio.Lock()):
             while (wait_s := quota.take()) > 0:
                 await asyncio.sleep(wait_s)
+            return quota.place
 
     def _failure(self, group: str, response: httpx.Response) -> ConnectorError:
         error = classify(group, response)

@@ -3,13 +3,15 @@
 group    requests that the platform counts together: `transcripts`, `metadata:<sub-account>`, `auth:ringcx`, ...
 limit    so many requests in any interval of so many seconds; a group may have several
 log      the sliding-window log of a group: one row per request sent, in an SQLite file (pyrate-limiter's)
+place    a request's row in the log, dated when it was granted and again when the request was answered
 back     backfills stand back: who does so takes a place only when nobody else waits for one
 penalty  after a 429 the group is silent until a moment that is kept beside the log, so in every process
 
-Nothing here waits: a caller is told how long to, and asks again. The log records the moment of each grant, freshly
-read, so a window never holds more than its limit, and a burst of the whole limit is allowed at once. The platform
-counts *arrivals*, which trail the grants by a varying delay; each interval is therefore taken a little longer than
-the platform's (`margin_s`), so that a late arrival and a prompt one never share one of its windows.
+Nothing here waits: a caller is told how long to, and asks again. A burst of the whole limit is allowed at once. The
+platform counts *arrivals*, which trail the grants by a delay that varies; but a request has arrived by the time it is
+answered, so a place counts from then on, and no window of the platform's ever holds more than its limit however slow
+the machine or the network. `margin_s` is for the rest: clocks that run unequally, and a process that is killed
+between a grant and its answer.
 """
 
 import hashlib
@@ -24,7 +26,7 @@ from typing import cast
 from pyrate_limiter import Rate, RateItem, SQLiteBucket
 
 GRACE_MS, YIELD_MS = 1000, 20  # how long one who waited may take to come back; how long after it others ask
-MARGIN_SHARE, MARGIN_MAX_S = 0.015, 1.0
+MARGIN_SHARE = 0.005
 SHORTEST_S = 0.001
 
 
@@ -58,8 +60,8 @@ def _limit(text: str) -> Limit:
 
 
 def margin_s(seconds: float) -> float:
-    """How much longer than the platform's an interval is taken here: 1.5 %, at most a second."""
-    return min(seconds * MARGIN_SHARE, MARGIN_MAX_S)
+    """How much longer than the platform's an interval is taken here: half a percent."""
+    return seconds * MARGIN_SHARE
 
 
 def _interval_ms(limit: Limit) -> int:
@@ -79,6 +81,7 @@ class Quota:
         self.limits = limits
         self._clock = clock
         self._stand_back = stand_back
+        self.place = 0  # the latest one taken here
         rates = [Rate(limit.requests, _interval_ms(limit)) for limit in limits]
         self._bucket = SQLiteBucket.init_from_file(rates, table="log", db_path=str(path), use_file_lock=True)
         with self._bucket.lock:
@@ -104,11 +107,17 @@ class Quota:
             if self._stand_back is None:
                 self._sql("DELETE FROM waiting")
             if granted:
+                self.place = int(self._sql("SELECT last_insert_rowid()")[0][0])
                 return 0.0
             if self._stand_back is None:
                 self._sql("INSERT INTO waiting VALUES (?, ?)", now, now + wait_ms)
             self._bucket.leak(now)
         return wait_ms / 1000
+
+    def answered(self, place: int) -> None:
+        """The request sent from `place` has been answered, or given up: it has arrived by now, and counts as now."""
+        with self._bucket.lock:
+            self._sql("UPDATE log SET item_timestamp = ? WHERE rowid = ?", self._now_ms(), place)
 
     def silence(self, seconds: float) -> None:
         """Nobody sends in this group for `seconds`, unless it is silent for longer already."""
