@@ -13,7 +13,11 @@ from flows.windows import Window
 
 @direct_flow("backfill", run_name="{start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M}")
 async def backfill(
-    start: datetime, end: datetime, sub_accounts: list[str] | None = None, max_minutes: float | None = None
+    start: datetime,
+    end: datetime,
+    sub_accounts: list[str] | None = None,
+    refetch: bool = False,
+    max_minutes: float | None = None,
 ) -> Report:
     """Poll the windows of `[start, end)` that have not been polled, and store all transcripts that are due.
 
@@ -23,6 +27,7 @@ async def backfill(
         start: Beginning of the history wanted, ISO 8601; without a zone, UTC.
         end: End of it, exclusive. What is not complete yet is left to ingest.
         sub_accounts: Only these sub-accounts. None: all.
+        refetch: Also poll and fetch once more what is there; a stored transcript gives way only to another one.
         max_minutes: Start nothing new after so many minutes. None: no end.
     """
     span = Window(*(instant.replace(tzinfo=instant.tzinfo or UTC) for instant in (start, end)))
@@ -35,6 +40,7 @@ async def backfill(
                 runtime,
                 span,
                 only=sub_accounts or (),
+                refetch=refetch,
                 max_minutes=max_minutes,
                 step=recorder.step,
                 on_progress=recorder.on_progress,

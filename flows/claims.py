@@ -12,7 +12,7 @@ from sinks.changes import Change, Upsert
 
 HELD_SQL = """
     SELECT sub_account_id, dialog_id, segment_id, segment_end_time FROM segments
-    WHERE transcript_state = 'pending' AND list_contains(?, split_part(claimed_by, '/', 1))
+    WHERE list_contains(?, split_part(claimed_by, '/', 1))
 """
 
 

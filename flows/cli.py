@@ -75,6 +75,7 @@ def backfill(
     start: datetime,
     end: datetime,
     sub_account: tuple[str, ...] = (),
+    refetch: bool = False,
     dry_run: bool = False,
     yes: bool = False,
     max_minutes: float | None = None,
@@ -89,6 +90,8 @@ def backfill(
         End of it, exclusive. What is not complete yet is left to ingest.
     sub_account
         Only this sub-account; may be given several times.
+    refetch
+        Also poll and fetch once more what is there; a stored transcript gives way only to another one.
     dry_run
         Only say what it will cost.
     yes
@@ -105,7 +108,7 @@ def backfill(
 
     async def forecast() -> Forecast:
         async with open_runtime(settings) as runtime:
-            return await loading.forecast(runtime, span, sub_account)
+            return await loading.forecast(runtime, span, sub_account, refetch=refetch)
 
     cost = asyncio.run(forecast())
     show.forecast(cost)
@@ -115,7 +118,7 @@ def backfill(
     return _load(
         "backfill",
         lambda runtime, progress: loading.backfill(
-            runtime, span, only=sub_account, max_minutes=max_minutes, on_progress=progress
+            runtime, span, only=sub_account, refetch=refetch, max_minutes=max_minutes, on_progress=progress
         ),
     )
 

@@ -15,6 +15,7 @@ from flows import tables
 from flows.claims import given_back
 from flows.pipeline import Job, Run, Step, untracked
 from flows.planning import Forecast, beyond_retention, plan_backfill, plan_ingest, sending_time
+from flows.refetch import ask, asked_at, polled_since, wanted
 from flows.runtime import Accounts, Runtime
 from flows.settings import SettingsError
 from flows.tally import Tally
@@ -73,34 +74,43 @@ async def backfill(
     span: Window,
     *,
     only: Sequence[str] = (),
+    refetch: bool = False,
     max_minutes: float | None = None,
     step: Step[None] = untracked,
     on_progress: Progress = lambda tally: None,
 ) -> Report:
     """Every window of `span` that has not been polled, then all transcripts that are due. Resumable at any point.
 
-    `only`: these sub-accounts; none named: all.
+    `only`: these sub-accounts; none named: all. `refetch`: what was polled and stored once more, too (`flows.refetch`).
     """
 
     def plan(sub_account_id: str, now: datetime) -> list[Window]:
-        return plan_backfill(_covered(runtime, sub_account_id), span, now, runtime.grid)
+        if refetch:
+            ask(runtime.lake, sub_account_id, span, now)
+        return plan_backfill(_read(runtime, sub_account_id, span, now, refetch=refetch), span, now, runtime.grid)
 
-    return await _load(runtime, "backfill", plan, max_minutes, step, on_progress, only)
+    return await _load(runtime, "backfill", plan, max_minutes, step, on_progress, only, refetch=refetch)
 
 
-async def forecast(runtime: Runtime, span: Window, only: Sequence[str] = ()) -> Forecast:
+async def forecast(runtime: Runtime, span: Window, only: Sequence[str] = (), *, refetch: bool = False) -> Forecast:
     """What a backfill of `span` will cost. Asks RingCX for nothing but the accounts."""
     runtime.lake.create()
     accounts, grid, now, settings = await runtime.accounts(), runtime.grid, runtime.now(), runtime.settings
     chosen = _chosen(accounts, only)
-    covered = {account: _covered(runtime, account) for account in chosen}
+    covered = {account: _read(runtime, account, span, now, refetch=refetch) for account in chosen}
     plans = {account: plan_backfill(covered[account], span, now, grid) for account in chosen}
     due = Window(span.start, max(span.start, min(span.end, horizon(now, grid.step, grid.offset))))
     whole = len(cells(due, grid.step))
     todo = {account: len(missing(covered[account], due, grid.step)) for account in chosen}
     seen = {row["sub_account_id"]: row["flagged"] for row in runtime.lake.query(FLAGGED_SQL).to_pylist()}
-    known = all(account in seen for account, windows in todo.items() if windows)
-    transcripts = round(sum(seen[account] * windows for account, windows in todo.items() if windows)) if known else None
+    if refetch:  # of windows polled before, the very segments are known
+        unpolled = {account: len(missing(_covered(runtime, account), due, grid.step)) for account in chosen}
+    else:
+        unpolled = todo
+    known = all(account in seen for account, windows in unpolled.items() if windows)
+    again = sum(wanted(runtime.lake, account, span) for account in chosen) if refetch else 0
+    new = round(sum(seen[account] * windows for account, windows in unpolled.items() if windows)) if known else 0
+    transcripts = again + new if known else None
     metadata_limits = [(limit.requests, limit.seconds) for limit in settings.ringcx_metadata_limits]
     transcript_limits = [(limit.requests, limit.seconds) for limit in settings.ringcx_transcript_limits]
     requests_by_account = {account: len(plan) for account, plan in plans.items()}
@@ -112,6 +122,7 @@ async def forecast(runtime: Runtime, span: Window, only: Sequence[str] = ()) -> 
         windows=todo,
         windows_done=whole * len(chosen) - sum(todo.values()),
         transcripts=transcripts,
+        again=again,
         metadata_time=metadata_time,
         transcript_time=transcript_time,
         beyond_retention=beyond_retention(
@@ -161,6 +172,8 @@ async def _load(
     step: Step[None],
     on_progress: Progress,
     only: Sequence[str] = (),
+    *,
+    refetch: bool = False,
 ) -> Report:
     started_at = runtime.now()
     run_id = str(UUID(int=runtime.rng.getrandbits(128), version=4))
@@ -178,6 +191,7 @@ async def _load(
                 concurrency=runtime.settings.ringcx_concurrency,
                 claim_for=runtime.claim_for,
                 until=None if max_minutes is None else started_at + timedelta(minutes=max_minutes),
+                refetch=refetch,
             )
             run = Run(job, runtime.source, runtime.lake, runtime.clock, step, on_progress, runtime.rng)
             on_progress(run.tally)
@@ -234,6 +248,13 @@ def _record(
 def _covered(runtime: Runtime, sub_account_id: str) -> list[Window]:
     sql = "SELECT covered_from, covered_until FROM covered WHERE sub_account_id = ? ORDER BY covered_from"
     return [Window(*row.values()) for row in runtime.lake.query(sql, [sub_account_id]).to_pylist()]
+
+
+def _read(runtime: Runtime, sub_account_id: str, span: Window, now: datetime, *, refetch: bool) -> list[Window]:
+    """What a backfill need not poll: what was polled ever, or since it was asked for once more."""
+    if not refetch:
+        return _covered(runtime, sub_account_id)
+    return polled_since(runtime.lake, sub_account_id, asked_at(runtime.lake, sub_account_id, span) or now)
 
 
 def _history_start(runtime: Runtime, sub_account_id: str, now: datetime) -> datetime:

@@ -5,6 +5,9 @@ fetched                       -> stored, or empty when there was nothing in it
 400, errorCode, unreadable    -> pending; the same again at attempt `reject_after` or later: rejected, and quarantined
 403                           -> pending, asked again in an hour: permissions get granted
 429, 5xx, no answer           -> pending, asked again in five minutes: not the transcript's fault
+
+A transcript that is fetched once more (`Claim.again`) has an answer already, which only another transcript replaces:
+whatever else comes, the segment stays as it is.
 """
 
 from dataclasses import dataclass
@@ -20,12 +23,16 @@ Key = tuple[str, str, str]
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A pending segment that this run is asking for; `attempts` and `error` are of the attempts before."""
+    """A segment that this run is asking for; `attempts` and `error` are of the attempts before.
+
+    `again`: it is not pending, but somebody wants to have it fetched once more.
+    """
 
     key: Key
     segment_end: datetime
     attempts: int = 0
     error: str | None = None
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +57,11 @@ class Outcome:
     whole: Problem | None = None  # the transcript itself, when it is the problem
     in_vain: bool = False
 
+    @property
+    def leaves_all(self) -> bool:
+        """Fetched once more, and no transcript came: what is stored stays."""
+        return self.claim.again and not self.utterances
+
     def row(self) -> dict[str, object]:
         """Its segment's row: the key, where to look for it, and the lifecycle."""
         sub_account_id, dialog_id, segment_id = self.claim.key
@@ -60,8 +72,9 @@ class Outcome:
             "segment_end_time": self.claim.segment_end,
             "transcript_state": self.state,
             "transcript_attempts": self.claim.attempts + (not self.in_vain),
-            "next_attempt_at": self.next_attempt_at,
+            "next_attempt_at": None if self.leaves_all and not self.in_vain else self.next_attempt_at,
             "claimed_by": None,
+            "refetch_asked_at": None,
             "transcript_error": self.error,
             "utterance_count": len(self.utterances),
             "quarantined_count": len(self.problems),

@@ -27,7 +27,7 @@ from flows.outcomes import Claim, Outcome, Patience
 from flows.ports import Source, Store
 from flows.tally import Tally
 from flows.windows import Window, cells
-from sinks.changes import Append, Upsert
+from sinks.changes import Append, Change, Upsert
 
 T = TypeVar("T")
 Step = Callable[[str, Callable[[], Awaitable[T]]], Awaitable[T]]
@@ -50,6 +50,7 @@ class Job:
     concurrency: int = 8
     claim_for: timedelta = timedelta(minutes=10)
     until: datetime | None = None
+    refetch: bool = False  # also what is not pending, but asked for once more
 
 
 async def untracked(name: str, work: Callable[[], Awaitable[T]]) -> T:
@@ -186,7 +187,7 @@ class Run:
         """Take up to `CLAIM` segments that are due, newest first. Another run may be quicker for some of them."""
         now, job = self._now(), self.job
         open_accounts = [account for account in job.plan if self._in_vain[account] < GIVE_UP_AFTER]
-        due = self.store.query(DUE_SQL, [now, open_accounts, CLAIM])
+        due = self.store.query(DUE_SQL, [job.refetch, now, open_accounts, CLAIM])
         if not due.num_rows:
             return []
         self._claims += 1
@@ -199,7 +200,7 @@ class Run:
             rows,
             update={"next_attempt_at": "s.next_attempt_at", "claimed_by": "s.claimed_by"},
             insert=False,
-            keep=f"t.transcript_state <> 'pending' OR t.next_attempt_at > TIMESTAMPTZ '{now.isoformat()}'",
+            keep=f"NOT ({DUE}) OR t.next_attempt_at > TIMESTAMPTZ '{now.isoformat()}'",
             near="segment_end_time",
         )
         self.store.commit([taken], f"{job.purpose} {job.run_id}: claim")
@@ -210,6 +211,7 @@ class Run:
                 row["segment_end_time"],
                 row["transcript_attempts"],
                 row["transcript_error"],
+                again=row["transcript_state"] != tables.PENDING,
             )
             for row in mine
         ]
@@ -221,7 +223,7 @@ class Run:
             outcome = await self._attempt(claim)
             self._outcomes.append(outcome)
             self.tally.fetched += 1
-            self.tally.transcripts_not_ready += outcome.state == tables.PENDING
+            self.tally.transcripts_not_ready += outcome.state == tables.PENDING and not outcome.claim.again
             self.on_progress(self.tally)
             if len(self._outcomes) >= FLUSH_EVERY:
                 await self._flush()
@@ -262,6 +264,8 @@ class Run:
 
     async def _store(self, done: list[Outcome]) -> None:
         job, tally = self.job, self.tally
+        left = [outcome for outcome in done if outcome.leaves_all]
+        done = [outcome for outcome in done if not outcome.leaves_all]
         bad = []
         for outcome in done:
             bad += tables.quarantine_rows("utterance", outcome.claim.key, outcome.problems, outcome.at, job.run_id)
@@ -269,28 +273,44 @@ class Run:
             bad += tables.quarantine_rows("transcript", outcome.claim.key, whole, outcome.at, job.run_id)
         # A claim that ran out before its turn may have been taken twice: an answer beats a wait.
         final = {o.claim.key: o for o in sorted(done, key=lambda o: o.state != tables.PENDING)}.values()
-        said = [(o.claim.key, o.claim.segment_end, o.utterances) for o in final]
+        changes: list[Change] = []
+        for again in (False, True):
+            some = [outcome for outcome in final if outcome.claim.again == again]
+            rows = tables.outcome_rows(outcome.row() for outcome in some)
+            said = tables.utterance_rows((o.claim.key, o.claim.segment_end, o.utterances) for o in some)
+            keep = "t.refetch_asked_at IS NULL" if again else f"t.transcript_state NOT IN {UNFINISHED}"
+            changes += [
+                Upsert(
+                    tables.SEGMENTS,
+                    rows,
+                    update=tables.UPDATE_FROM_TRANSCRIPT,
+                    insert=False,
+                    keep=keep,
+                    near="segment_end_time",
+                ),
+                Append(tables.UTTERANCES, said, under=tables.SEGMENTS, replace=again),
+            ]
         written = await unbroken(
             self.store.commit,
             [
+                *changes,
                 Upsert(
                     tables.SEGMENTS,
-                    tables.outcome_rows(outcome.row() for outcome in final),
-                    update=tables.UPDATE_FROM_TRANSCRIPT,
+                    tables.outcome_rows(outcome.row() for outcome in left),
+                    update=tables.UPDATE_LEFT,
                     insert=False,
-                    keep=f"t.transcript_state NOT IN ('{tables.ABSENT}', '{tables.PENDING}')",
                     near="segment_end_time",
                 ),
-                Append(tables.UTTERANCES, tables.utterance_rows(said), under=tables.SEGMENTS),
                 Upsert(tables.QUARANTINE, tables.quarantine_table(bad), update={}),
             ],
-            f"{job.purpose} {job.run_id}: {len(done)} transcripts",
+            f"{job.purpose} {job.run_id}: {len(done) + len(left)} transcripts",
         )
         lines = sum(len(outcome.utterances) for outcome in done)
         bad_lines = sum(len(outcome.problems) for outcome in done)
         loaded = written["utterances"].inserted if "utterances" in written else 0
         tally.transcripts_stored += sum(outcome.state in (tables.STORED, tables.EMPTY) for outcome in done)
         tally.transcripts_rejected += sum(outcome.state == tables.REJECTED for outcome in done)
+        tally.transcripts_left += sum(not outcome.in_vain for outcome in left)
         tally.transcripts_expired += sum(outcome.state == tables.EXPIRED for outcome in done)
         tally.utterances_read += lines + bad_lines
         tally.utterances_loaded += loaded
@@ -320,15 +340,19 @@ class Run:
 
 _END = Claim(("", "", ""), datetime.min.replace(tzinfo=UTC))
 
+UNFINISHED = (tables.ABSENT, tables.PENDING)
+DUE = "t.transcript_state = 'pending' OR t.refetch_asked_at IS NOT NULL"
 DUE_SQL = """
     SELECT sub_account_id, dialog_id, segment_id, segment_end_time FROM segments
-    WHERE transcript_state = 'pending' AND next_attempt_at <= ? AND list_contains(?, sub_account_id)
-    ORDER BY segment_end_time DESC LIMIT ?
+    WHERE (transcript_state = 'pending' OR (refetch_asked_at IS NOT NULL AND ?)) AND next_attempt_at <= ?
+        AND list_contains(?, sub_account_id)
+    ORDER BY transcript_state <> 'pending', segment_end_time DESC LIMIT ?
 """
 CLAIMED_SQL = """
-    SELECT sub_account_id, dialog_id, segment_id, segment_end_time, transcript_attempts, transcript_error FROM segments
-    WHERE transcript_state = 'pending' AND claimed_by = ?
-    ORDER BY segment_end_time DESC
+    SELECT
+        sub_account_id, dialog_id, segment_id, segment_end_time, transcript_state, transcript_attempts, transcript_error
+    FROM segments WHERE claimed_by = ?
+    ORDER BY transcript_state <> 'pending', segment_end_time DESC
 """
 
 

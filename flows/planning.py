@@ -50,8 +50,9 @@ class Forecast:
     """What a backfill will cost. Times are at the present limits, with nothing else using them.
 
     `requests` and `windows` (still to poll) by sub-account; `windows_done` were polled before. `transcripts` is an
-    estimate from what was seen of each sub-account so far; None where nothing was. `beyond_retention` is how much of
-    the span RingCX has deleted, or will have before the last poll.
+    estimate from what was seen of each sub-account so far, None where nothing was; `again` of them are stored already
+    and wanted once more. `beyond_retention` is how much of the span RingCX has deleted, or will have before the last
+    poll.
     """
 
     span: Window
@@ -59,6 +60,7 @@ class Forecast:
     windows: Mapping[str, int]
     windows_done: int
     transcripts: int | None
+    again: int
     metadata_time: timedelta
     transcript_time: timedelta
     beyond_retention: timedelta

@@ -181,7 +181,8 @@ def forecast(cost: Forecast) -> None:
         windows = cost.windows[account]
         console.print(f"  sub-account {account}: {windows:,} windows with {requests:,} metadata requests")
     wanted = "an unknown number of" if cost.transcripts is None else f"about {cost.transcripts:,}"
-    console.print(f"  {wanted} transcripts; {cost.windows_done:,} windows are there already")
+    again = f", {cost.again:,} of them once more" if cost.again else ""
+    console.print(f"  {wanted} transcripts{again}; {cost.windows_done:,} windows are there already")
     console.print(
         f"  at the present limits: metadata {_span(cost.metadata_time)}, transcripts {_span(cost.transcript_time)}"
     )
@@ -243,6 +244,8 @@ def report(done: Report) -> None:
     if tally.transcripts_rejected or tally.transcripts_expired:
         gone = f"rejected {tally.transcripts_rejected:,}, expired {tally.transcripts_expired:,} transcripts"
         console.print(Text(f"  will not come: {gone}", style="yellow"))
+    if tally.transcripts_left:
+        console.print(f"  fetched once more in vain: {tally.transcripts_left:,} transcripts; what is stored stays")
     for name, count in sorted(tally.unknown_fields.items()):
         console.print(f"  new field {name}, {count:,} times: kept in extra")
     for trouble in tally.troubles:

@@ -82,6 +82,7 @@ LIFECYCLE_FIELDS = [
     _ours("utterance_count", pa.int32(), "Utterances stored for it", "utterances"),
     _ours("quarantined_count", pa.int32(), "Utterances of it that are in quarantine", "utterances"),
     _ours("transcript_at", INSTANT, "When its transcript was last asked for", "UTC"),
+    _ours("refetch_asked_at", INSTANT, "When a backfill asked for a stored one once more; until it has been", "UTC"),
     _ours("first_seen_at", INSTANT, "When metadata listed it first", "UTC"),
 ]
 
@@ -198,6 +199,12 @@ UPDATE_WINDOW: Mapping[str, str] = {
 }
 UPDATE_FROM_TRANSCRIPT: Mapping[str, str] = {
     name: f"s.{name}" for name in pa.schema(LIFECYCLE_FIELDS).names if name != "first_seen_at"
+}
+# Of one that was fetched once more and did not come: only whether it is asked for yet again.
+UPDATE_LEFT: Mapping[str, str] = {
+    "next_attempt_at": "s.next_attempt_at",
+    "claimed_by": "NULL",
+    "refetch_asked_at": "CASE WHEN s.next_attempt_at IS NOT NULL THEN t.refetch_asked_at END",
 }
 
 

@@ -9,7 +9,10 @@ import msgspec
 
 @dataclass(slots=True)
 class Tally:
-    """Counts of one run; those that are columns of `runs` have its names."""
+    """Counts of one run; those that are columns of `runs` have its names.
+
+    `transcripts_left`: fetched once more in vain, so what was stored stays.
+    """
 
     windows_polled: int = 0
     segments_read: int = 0
@@ -20,6 +23,7 @@ class Tally:
     transcripts_not_ready: int = 0
     transcripts_rejected: int = 0
     transcripts_expired: int = 0
+    transcripts_left: int = 0
     utterances_read: int = 0
     utterances_loaded: int = 0
     utterances_skipped: int = 0
@@ -42,7 +46,8 @@ class Tally:
         requests: dict[str, dict[str, int]] = {}
         for (group, answer), count in sorted(spent.items()):
             requests.setdefault(group, {})[answer] = count
-        not_columns = {"requests_planned", "requests_done", "flagged", "fetched", "unknown_fields", "troubles"}
+        not_columns = {"requests_planned", "requests_done", "flagged", "fetched", "transcripts_left"}
+        not_columns |= {"unknown_fields", "troubles"}
         row: dict[str, object] = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in not_columns}
         row["requests"] = msgspec.json.encode(requests).decode()
         row["unknown_fields"] = msgspec.json.encode(dict(sorted(self.unknown_fields.items()))).decode()

@@ -30,12 +30,14 @@ class Upsert:
 class Append:
     """Rows that are added as they are.
 
-    With `under`, only those whose parent key was inserted or updated by an `Upsert` on `under` in the same commit.
+    With `under`, only those whose parent key was inserted or updated by an `Upsert` on `under` in the same commit; and
+    with `replace`, in the place of the rows that were stored for these parents.
     """
 
     table: Table
     rows: pa.Table
     under: Table | None = None
+    replace: bool = False
 
 
 Change = Upsert | Append
@@ -43,13 +45,17 @@ Change = Upsert | Append
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What became of the rows given for one table; they always add up. Of an `Append`, `kept` rows were left out."""
+    """What became of the rows given for one table; they always add up. Of an `Append`, `kept` rows were left out.
+
+    `removed` counts stored rows that an `Append` replaced.
+    """
 
     inserted: int = 0
     updated: int = 0
     unchanged: int = 0
     kept: int = 0
     missing: int = 0
+    removed: int = 0
 
     def __add__(self, other: "Written") -> "Written":
         """Both together: a table may occur in several changes of one commit."""
@@ -59,9 +65,10 @@ class Written:
             self.unchanged + other.unchanged,
             self.kept + other.kept,
             self.missing + other.missing,
+            self.removed + other.removed,
         )
 
     @property
     def changed(self) -> int:
         """Rows that are stored differently now."""
-        return self.inserted + self.updated
+        return self.inserted + self.updated + self.removed

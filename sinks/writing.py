@@ -48,6 +48,8 @@ class Writing:
         table, under, columns = change.table, change.under, listed(change.rows.schema.names)
         if table.key:
             raise ChangeError(f"table {table.name} has a key: append would store it twice, upsert instead")
+        if change.replace and not under:
+            raise ChangeError(f"rows of {table.name} replace nothing: name the table that they are under")
         if under and not set(under.key) <= set(change.rows.schema.names):
             raise ChangeError(f"rows of {table.name} lack the key of {under.name}: {', '.join(under.key)}")
         if not change.rows.num_rows:
@@ -58,9 +60,21 @@ class Writing:
             condition = f"({listed(under.key)}) IN ({touched})" if touched else "false"
             source = self._scratch.make("children", f"FROM {source} WHERE {condition}")
         inserted = self._scratch.count(source)
+        removed = self._remove(table, under.key, source) if under and change.replace and inserted else 0
         if inserted:
             self._con.execute(f"INSERT INTO {_stored(table)} ({columns}) FROM {source}")
-        return Written(inserted=inserted, kept=change.rows.num_rows - inserted)
+        return Written(inserted=inserted, kept=change.rows.num_rows - inserted, removed=removed)
+
+    def _remove(self, table: Table, parent: tuple[str, ...], source: str) -> int:
+        """Delete the stored rows of the parents that `source` holds rows of; how many there were."""
+        of_parent = f"({listed(parent, 't.')}) IN (SELECT DISTINCT {listed(parent)} FROM {source})"
+        narrow = listed(dict.fromkeys([*parent, *table.partition_columns]), "t.")
+        places = self._scratch.make("places", f"SELECT {narrow} FROM {_stored(table)} AS t WHERE {of_parent}")
+        stored = self._scratch.count(places)
+        if stored:
+            bounds = self._scratch.bounds(table.partition_columns, places)
+            self._con.execute(f"DELETE FROM {_stored(table)} AS t WHERE {bounds} AND {of_parent}")
+        return stored
 
     def _upsert(self, change: Upsert) -> Written:
         table = change.table

@@ -137,6 +137,24 @@ def test_append_without_parent_appends_every_time(lake: Lake) -> None:
     assert lake.query("FROM utterances").num_rows == 4
 
 
+def test_children_may_take_the_place_of_those_stored(lake: Lake) -> None:
+    """A transcript fetched once more is the transcript; those of kept parents and of nobody asked for stay."""
+    lake.commit([Upsert(SEGMENTS, segments("a", "b", "c")), Append(UTTERANCES, utterances("a", "b", "c", count=3))])
+    written = lake.commit(
+        [
+            Upsert(SEGMENTS, segments("a", "b", state="stored"), keep="t.id = 'b'"),
+            Append(UTTERANCES, utterances("a", "b", text="again"), under=SEGMENTS, replace=True),
+        ]
+    )
+    assert written["utterances"] == Written(inserted=2, kept=2, removed=3)
+    said = "SELECT id, text, count(*) AS n FROM utterances GROUP BY ALL ORDER BY ALL"
+    assert [tuple(row.values()) for row in lake.query(said).to_pylist()] == [
+        ("a", "again", 2),
+        ("b", "hello", 3),
+        ("c", "hello", 3),
+    ]
+
+
 WRONG: Mapping[str, Change] = {
     "one key twice": Upsert(SEGMENTS, segments("z", "z")),
     "no key": Upsert(SEGMENTS, some([{"id": None}], ["id"])),
@@ -151,6 +169,7 @@ WRONG: Mapping[str, Change] = {
     "upsert without a key": Upsert(UTTERANCES, utterances("z")),
     "append to a keyed table": Append(SEGMENTS, segments("z")),
     "child without the parent's key": Append(UTTERANCES, pa.table({"seq": pa.array([1], pa.int32())}), under=SEGMENTS),
+    "replacing the children of nobody": Append(UTTERANCES, utterances("z"), replace=True),
     "undeclared table": Append(Table("other", UTTERANCES.schema), utterances("z")),
 }
 

@@ -36,6 +36,7 @@ class Step:
     insert: bool
     keeps_stored: bool
     near: bool
+    replaces: bool
 
 
 STEP = st.builds(
@@ -46,6 +47,7 @@ STEP = st.builds(
     insert=st.booleans(),
     keeps_stored=st.booleans(),
     near=st.booleans(),
+    replaces=st.booleans(),
 )
 
 
@@ -74,7 +76,7 @@ class Model:
             fates.append(fate)
             if fate in {"inserted", "updated"}:
                 self.rows[incoming["id"]] = new
-                self.children[incoming["id"]] = self.children.get(incoming["id"], 0) + 1
+                self.children[incoming["id"]] = (0 if step.replaces else self.children.get(incoming["id"], 0)) + 1
         return Written(**{fate: fates.count(fate) for fate in fates})
 
 
@@ -101,7 +103,7 @@ def test_commits_match_the_model(lake: Lake, prefixes: "count[int]", steps: list
             near="ended_at" if step.near and "ended_at" in step.columns else None,
         )
         children: pa.Table = utterances(*(prefix + str(row["id"]) for row in step.rows), count=1)
-        written = lake.commit([upsert, Append(UTTERANCES, children, under=SEGMENTS)])
+        written = lake.commit([upsert, Append(UTTERANCES, children, under=SEGMENTS, replace=step.replaces)])
         assert written["segments"] == model.apply(step, counts_attempts)
     stored = lake.query("SELECT id, ended_at, state, attempts FROM segments WHERE starts_with(id, ?)", [prefix])
     assert sorted(stored.to_pylist(), key=str) == sorted(
