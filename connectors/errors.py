@@ -5,7 +5,10 @@
     │   ├── NotReady       404: there is nothing yet; ask again on the item's own clock, not now
     │   ├── RateLimited    429: the whole group is silent until its penalty has passed
     │   └── Unavailable    5xx, time-out, reset, truncated or unreadable body
-    ├── Unauthorized       401, or the login was refused: renew the token, else fix the credentials
+    ├── Blocked            no request can be sent, or believed, before somebody mends something: a run ends
+    │   ├── Unauthorized      401, or the login was refused: renew the token, else fix the credentials
+    │   ├── StateUnavailable  the folder of quotas and tokens cannot be read or written
+    │   └── ClockAhead        this machine's clock is ahead of the platform's
     ├── Denied             403: a permission is missing; retrying is useless
     └── Rejected           400 or an errorCode: the platform will not answer this request
 
@@ -50,8 +53,20 @@ class Unavailable(Transient):
     """The platform, or the way there, is in trouble: 5xx, time-out, reset, truncated or unreadable answer."""
 
 
-class Unauthorized(ConnectorError):
+class Blocked(ConnectorError):
+    """No request can be sent, or its answer believed, before somebody mends something."""
+
+
+class Unauthorized(Blocked):
     """401 with a token that cannot be renewed, or credentials that were refused."""
+
+
+class StateUnavailable(Blocked):
+    """What processes share, quotas and tokens, cannot be read or written; the message names the file."""
+
+
+class ClockAhead(Blocked):
+    """By the platform's `Date`, this machine's clock is ahead: it would ask for windows that are not over yet."""
 
 
 class Denied(ConnectorError):

@@ -13,6 +13,7 @@ The only place that waits and the only place that retries. What happens for each
 | 429                                | the group is silent, in every process, for Retry-After     | `RateLimited`  |
 |                                    | (absent: `penalty_s`); then retried                        |                |
 | 5xx, time-out, reset, cut body     | retried after 1, 2, 4, 8 s (jittered), or Retry-After      | `Unavailable`  |
+| 2xx or 404 with a `Date` long past | not believed: this machine's clock is ahead                | `ClockAhead`   |
 
 Attempts and total time are both capped (`Retry`); time counts from the first attempt, for the wait for a place in the
 quota is the group's and not the request's. Every attempt takes its own place in the quota.
@@ -25,7 +26,8 @@ import random
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
+from datetime import timedelta
+from email.utils import mktime_tz, parsedate_to_datetime, parsedate_tz
 from typing import TypeVar
 from urllib.parse import unquote_plus
 
@@ -33,13 +35,23 @@ import httpx
 import msgspec
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 
-from connectors.errors import ConnectorError, Denied, NotReady, RateLimited, Rejected, Unauthorized, Unavailable
+from connectors.errors import (
+    ClockAhead,
+    ConnectorError,
+    Denied,
+    NotReady,
+    RateLimited,
+    Rejected,
+    Unauthorized,
+    Unavailable,
+)
 from connectors.limits import Quotas
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 LONGEST_WAIT_S = 3600.0
+AHEAD_S = 60.0  # how far this machine's clock may be ahead of the platform's
 AFTER_PENALTY_S = 0.5  # the platform's penalty began when its 429 was sent, a little before we read it
 NO_ANSWER = (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, httpx.CookieConflict, OSError)
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)  # what msgspec raises for a bad body
@@ -76,10 +88,15 @@ class Http:
         *,
         timeout_s: float = 30.0,
         rng: random.Random | None = None,
+        clock: Callable[[], float] | None = None,
     ) -> None:
-        """`timeout_s` bounds one attempt as a whole, from connecting to the last byte of its answer."""
+        """`timeout_s` bounds one attempt as a whole, from connecting to the last byte of its answer.
+
+        `clock` (epoch seconds) is compared with what the platform's answers say; None: it is not.
+        """
         self._client, self._quotas, self._retry, self._timeout_s = client, quotas, retry, timeout_s
         self._rng = rng or random.Random()  # noqa: S311 - jitter, not a secret
+        self._clock = clock
         self._turn: dict[str, asyncio.Lock] = {}
         self.spent: Counter[tuple[str, str]] = Counter()
         self.server_date: str | None = None
@@ -112,6 +129,7 @@ class Http:
         return await attempts(attempt)
 
     async def _attempt(self, group: str, place: int, request: httpx.Request, read: Callable[[bytes], T]) -> T:
+        sent_at = self._clock() if self._clock else None
         try:
             response = await self._exchange(request)
         finally:
@@ -121,6 +139,9 @@ class Http:
             raise Unavailable(f"{group}: no answer ({response})", group=group)
         self.spent[group, str(response.status_code)] += 1
         self.server_date = response.headers.get("date", self.server_date)
+        if self._clock and sent_at is not None and (response.is_success or response.status_code == 404):
+            # Whatever an answer took to come, it is younger than its request, and not older than an attempt may last.
+            _check_clock(group, max(sent_at, self._clock() - self._timeout_s), response)
         if not response.is_success:
             raise self._failure(group, response)
         try:
@@ -158,6 +179,18 @@ class Http:
             return self._quotas[error.group].silent_for_s()  # everyone's wait, this request's included
         retry_after_s = error.retry_after_s if isinstance(error, ConnectorError) else None
         return backoff_s(state.attempt_number, retry_after_s, self._retry, self._rng.random())
+
+
+def _check_clock(group: str, earliest: float, response: httpx.Response) -> None:
+    """ClockAhead if the answer is dated before the earliest moment, by our clock, at which it can have been given."""
+    said = parsedate_tz(response.headers.get("date", ""))
+    ahead_s = earliest - mktime_tz(said) if said else 0.0
+    if ahead_s > AHEAD_S:
+        raise ClockAhead(
+            f"this machine's clock is {timedelta(seconds=round(ahead_s))} ahead of the platform's (its answer is of "
+            f"{response.headers['date']}): set it (NTP), then run again; nothing of this answer was kept",
+            group=group,
+        )
 
 
 def classify(group: str, response: httpx.Response) -> ConnectorError:

@@ -17,13 +17,16 @@ between a grant and its answer.
 import hashlib
 import re
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import cast
 
 from pyrate_limiter import Rate, RateItem, SQLiteBucket
+
+from connectors import state
 
 GRACE_MS, YIELD_MS = 1000, 20  # how long one who waited may take to come back; how long after it others ask
 MARGIN_SHARE = 0.005
@@ -77,21 +80,23 @@ class Quota:
         """`stand_back`: None takes whatever is free; a number takes only what nobody else waits for, and leaves so many
         places of each limit free for those who may come.
         """
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._path = path
         self.limits = limits
         self._clock = clock
         self._stand_back = stand_back
         self.place = 0  # the latest one taken here
         rates = [Rate(limit.requests, _interval_ms(limit)) for limit in limits]
-        self._bucket = SQLiteBucket.init_from_file(rates, table="log", db_path=str(path), use_file_lock=True)
-        with self._bucket.lock:
+        with state.usable(path):
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._bucket = SQLiteBucket.init_from_file(rates, table="log", db_path=str(path), use_file_lock=True)
+        with self._locked():
             self._sql("CREATE TABLE IF NOT EXISTS silence (from_ms INTEGER, until_ms INTEGER)")
             self._sql("CREATE TABLE IF NOT EXISTS waiting (from_ms INTEGER, until_ms INTEGER)")
             self._bucket.leak(self._now_ms())
 
     def take(self) -> float:
         """Seconds to wait before asking again; 0 when the request may be sent now (and is counted)."""
-        with self._bucket.lock:
+        with self._locked():
             now = self._now_ms()
             silent_ms = self._silent_until_ms(now) - now
             if silent_ms > 0:
@@ -116,12 +121,12 @@ class Quota:
 
     def answered(self, place: int) -> None:
         """The request sent from `place` has been answered, or given up: it has arrived by now, and counts as now."""
-        with self._bucket.lock:
+        with self._locked():
             self._sql("UPDATE log SET item_timestamp = ? WHERE rowid = ?", self._now_ms(), place)
 
     def silence(self, seconds: float) -> None:
         """Nobody sends in this group for `seconds`, unless it is silent for longer already."""
-        with self._bucket.lock:
+        with self._locked():
             now = self._now_ms()
             until = now + round(seconds * 1000)
             if until > self._silent_until_ms(now):
@@ -129,19 +134,26 @@ class Quota:
 
     def silent_for_s(self) -> float:
         """Seconds until the group may speak again; 0 when it may now."""
-        with self._bucket.lock:
+        with self._locked():
             now = self._now_ms()
             return max(0.0, (self._silent_until_ms(now) - now) / 1000)
 
     def used(self, seconds: float) -> int:
         """Requests of the last `seconds`, by all processes; complete for up to the longest interval."""
-        with self._bucket.lock:
+        with self._locked():
             since = self._now_ms() - round(seconds * 1000)
             return int(self._sql("SELECT count(*) FROM log WHERE item_timestamp > ?", since)[0][0])
 
     def close(self) -> None:
         """Let go of the file."""
-        self._bucket.close()  # type: ignore[no-untyped-call]
+        with state.usable(self._path):
+            self._bucket.close()  # type: ignore[no-untyped-call]
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Alone with the file, over all processes. Raises StateUnavailable."""
+        with state.usable(self._path), self._bucket.lock:
+            yield
 
     def _back_ms(self, now: int, leave: int) -> int:
         """How long one who stands back waits: for others who wait already, and until enough places would be left."""

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from connectors import state
+
 
 class LiveRuns:
     """The runs that share a folder."""
@@ -20,11 +22,17 @@ class LiveRuns:
     @contextmanager
     def living(self, run_id: str) -> Iterator[None]:
         """This run is alive for as long as the block lasts. One that ends with an error counts as killed."""
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         path = self._folder / f"{run_id}.lock"
-        with FileLock(path):
+        lock = FileLock(path)
+        with state.usable(path):
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            lock.acquire()
+        try:
             yield
-            path.unlink(missing_ok=True)  # while it is held, so that nobody takes the end for a death
+            with state.usable(path):
+                path.unlink(missing_ok=True)  # while it is held, so that nobody takes the end for a death
+        finally:
+            lock.release()
 
     @contextmanager
     def dead(self) -> Iterator[list[str]]:
@@ -32,7 +40,7 @@ class LiveRuns:
         with ExitStack() as held:
             paths = []
             for path in sorted(self._folder.glob("*.lock")):
-                with suppress(Timeout):
+                with state.usable(path), suppress(Timeout):
                     held.enter_context(FileLock(path, timeout=0))
                     paths.append(path)
             yield [path.stem for path in paths]

@@ -4,7 +4,6 @@ A claim is a segment's `next_attempt_at` moved ahead, and `claimed_by`: `<run id
 """
 
 from collections.abc import Sequence
-from datetime import datetime
 
 from flows import tables
 from flows.ports import Store
@@ -16,10 +15,11 @@ HELD_SQL = """
 """
 
 
-def given_back(store: Store, run_ids: Sequence[str], now: datetime) -> list[Change]:
+def given_back(store: Store, run_ids: Sequence[str]) -> list[Change]:
     """The changes that make due what these runs hold; none where they hold nothing."""
     held = store.query(HELD_SQL, [list(run_ids)])
     if not held.num_rows:
         return []
-    update = {"next_attempt_at": f"TIMESTAMPTZ '{now.isoformat()}'", "claimed_by": "NULL"}
+    # The end of the segment is past by any clock, also by one that is set back because it was ahead.
+    update = {"next_attempt_at": "t.segment_end_time", "claimed_by": "NULL"}
     return [Upsert(tables.SEGMENTS, held, update=update, insert=False, near="segment_end_time")]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, timedelta
 from email.utils import parsedate_to_datetime
 
-from connectors.errors import ConnectorError, NotReady
+from connectors.errors import ClockAhead, ConnectorError, NotReady
 from flows.runtime import Accounts, Runtime
 from flows.settings import SettingsError
 from flows.windows import floor
@@ -28,6 +28,9 @@ async def examine(runtime: Runtime) -> AsyncIterator[Finding]:
     yield _lake(runtime)
     try:
         accounts = await runtime.accounts()
+    except ClockAhead as error:
+        yield Finding("clock", False, str(error))
+        return
     except (ConnectorError, SettingsError) as error:
         yield Finding("login", False, str(error))
         return
@@ -47,8 +50,12 @@ def _lake(runtime: Runtime) -> Finding:
     try:
         runtime.lake.create()
         rows = runtime.lake.query("SELECT count(*) AS n FROM segments").to_pylist()[0]["n"]
+        damaged = runtime.lake.damaged_files()
     except LakeError as error:
         return Finding("lake", False, str(error))
+    if damaged:
+        said = f"{len(damaged)} of its files are missing or cut, such as {damaged[0]}: put them back from a backup"
+        return Finding("lake", False, said)
     return Finding("lake", True, f"{runtime.lake.location} can be written; {rows:,} segments")
 
 

@@ -1,6 +1,5 @@
 """Ingest, backfill and reconcile as plain functions: plan, run, say in `runs` what came of it. Know no Prefect."""
 
-import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -187,11 +186,14 @@ async def _load(
                 rc_account_id=accounts.rc_account_id,
                 plan={account: plan(account, started_at) for account in _chosen(accounts, only)},
                 step=runtime.grid.step,
+                offset=runtime.grid.offset,
                 patience=runtime.patience,
                 concurrency=runtime.settings.ringcx_concurrency,
                 claim_for=runtime.claim_for,
                 until=None if max_minutes is None else started_at + timedelta(minutes=max_minutes),
                 refetch=refetch,
+                # What ingest polls while another run is at work is ingest's to fetch, at once.
+                fetch_before=None if kind == "ingest" else horizon(started_at, runtime.grid.step, runtime.grid.offset),
             )
             run = Run(job, runtime.source, runtime.lake, runtime.clock, step, on_progress, runtime.rng)
             on_progress(run.tally)
@@ -199,7 +201,7 @@ async def _load(
         except BaseException as error:
             tally = run.tally if run else Tally()
             known = isinstance(error, (ConnectorError, LakeError, SettingsError))
-            stopped = isinstance(error, (asyncio.CancelledError, KeyboardInterrupt))
+            stopped = not isinstance(error, Exception)  # cancelled, or a signal
             said = str(error) if known else "interrupted" if stopped else type(error).__name__
             tally.troubles.append(said)
             _record(runtime, run_id, kind, FAILED, started_at, tally)
@@ -218,19 +220,19 @@ def _on_record(runtime: Runtime, run_id: str, kind: str, started_at: datetime) -
     runtime.lake.create()
     with runtime.live_runs.living(run_id):
         with runtime.live_runs.dead() as dead:
-            _bury(runtime, dead, started_at)
+            _bury(runtime, dead)
         _record(runtime, run_id, kind, RUNNING, started_at)
         yield
 
 
-def _bury(runtime: Runtime, dead: Sequence[str], now: datetime) -> None:
+def _bury(runtime: Runtime, dead: Sequence[str]) -> None:
     """One commit: what killed runs held is due again, and `runs` no longer says that they are running."""
     if not dead:
         return
     rows = [{"run_id": one, "kind": "", "state": KILLED} for one in dead]
     killed = pa.Table.from_pylist(rows, tables.RUNS.schema)
     mark = Upsert(tables.RUNS, killed, update={"state": "s.state"}, insert=False, keep=f"t.state <> '{RUNNING}'")
-    runtime.lake.commit([mark, *given_back(runtime.lake, dead, now)], f"after killed runs: {', '.join(dead)}")
+    runtime.lake.commit([mark, *given_back(runtime.lake, dead)], f"after killed runs: {', '.join(dead)}")
 
 
 def _record(

@@ -13,6 +13,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -20,7 +21,7 @@ from typing import TypeVar
 
 import pyarrow as pa
 
-from connectors.errors import ConnectorError, Denied, NotReady, Unauthorized
+from connectors.errors import Blocked, ConnectorError, Denied, NotReady
 from flows import outcomes, tables
 from flows.claims import given_back
 from flows.outcomes import Claim, Outcome, Patience
@@ -34,6 +35,7 @@ Step = Callable[[str, Callable[[], Awaitable[T]]], Awaitable[T]]
 
 CLAIM = 240  # transcripts claimed at once: two minutes at the documented limit
 FLUSH_EVERY, FLUSH_S = 240, 5.0
+HEAD_START_S = 5.0  # how long the first polls keep older transcripts waiting
 GIVE_UP_AFTER = 8  # answers in vain in a row before a sub-account's transcripts are left for the next run
 
 
@@ -46,11 +48,13 @@ class Job:
     rc_account_id: str
     plan: Mapping[str, Sequence[Window]]  # sub-account -> requests, in order
     step: timedelta
+    offset: timedelta
     patience: Patience
     concurrency: int = 8
     claim_for: timedelta = timedelta(minutes=10)
     until: datetime | None = None
     refetch: bool = False  # also what is not pending, but asked for once more
+    fetch_before: datetime | None = None  # only transcripts of segments that ended before it
 
 
 async def untracked(name: str, work: Callable[[], Awaitable[T]]) -> T:
@@ -77,6 +81,7 @@ class Run:
         self._outcomes: list[Outcome] = []
         self._news = asyncio.Event()  # segments may have become due, or polling has ended
         self._polling = True
+        self._unheard = {account for account, requests in self.job.plan.items() if requests}
         self._flushing = asyncio.Lock()
         self._claims = 0
         self._in_vain: Counter[str] = Counter()
@@ -106,9 +111,12 @@ class Run:
         for window in requests:
             if self._time_is_up():
                 return
+            if window.end + self.job.offset > self._now():
+                self._trouble(f"sub-account {sub_account_id}, {window} and later: the clock was set back; run again")
+                return
             try:
                 await self.step(f"poll {sub_account_id} {window}", partial(self._poll, sub_account_id, window))
-            except Unauthorized:
+            except Blocked:
                 raise
             except (Denied, NotReady) as error:
                 self._trouble(f"sub-account {sub_account_id}: {error}")
@@ -144,6 +152,7 @@ class Run:
         tally.segments_quarantined += len(page.problems)
         tally.unknown_fields.update(page.unknown_fields)
         self._news.set()
+        self._unheard.discard(sub_account_id)
         self.on_progress(tally)
 
     # Fetching
@@ -160,7 +169,8 @@ class Run:
                 for _ in workers:
                     await self._due.put(_END)
                 await asyncio.gather(*workers)
-                flusher.cancel()
+                async with self._flushing:  # a store that is cancelled is committed, but not counted
+                    flusher.cancel()
         finally:
             for task in everyone:
                 task.cancel()
@@ -171,7 +181,15 @@ class Run:
         await self._flush()
 
     async def _claim_all(self) -> None:
-        """Claim until nothing is due and nothing more can become so."""
+        """Claim until nothing is due and nothing more can become so.
+
+        First what the first polls bring: what was claimed before would be fetched before it.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(HEAD_START_S):
+                while self._unheard and self._polling:
+                    self._news.clear()
+                    await self._news.wait()
         while not self._time_is_up():
             self._news.clear()
             polling = self._polling
@@ -187,7 +205,7 @@ class Run:
         """Take up to `CLAIM` segments that are due, newest first. Another run may be quicker for some of them."""
         now, job = self._now(), self.job
         open_accounts = [account for account in job.plan if self._in_vain[account] < GIVE_UP_AFTER]
-        due = self.store.query(DUE_SQL, [job.refetch, now, open_accounts, CLAIM])
+        due = self.store.query(DUE_SQL, [job.refetch, now, open_accounts, job.fetch_before, CLAIM])
         if not due.num_rows:
             return []
         self._claims += 1
@@ -233,7 +251,7 @@ class Run:
         job = self.job
         try:
             transcript = await self.source.transcript(job.rc_account_id, sub_account_id, dialog_id, segment_id)
-        except Unauthorized:
+        except Blocked:
             raise
         except ConnectorError as error:
             outcome = outcomes.failed(claim, error, self._now(), job.patience, self.rng.random())
@@ -258,11 +276,12 @@ class Run:
     async def _flush(self) -> None:
         """Commit the outcomes so far, transcripts and states together."""
         async with self._flushing:
-            done, self._outcomes = self._outcomes, []
+            done = self._outcomes.copy()
             if done:
                 await self.step(f"store {len(done)} outcomes", partial(self._store, done))
 
     async def _store(self, done: list[Outcome]) -> None:
+        del self._outcomes[: len(done)]  # not before: a step that is cancelled before it begins loses nothing
         job, tally = self.job, self.tally
         left = [outcome for outcome in done if outcome.leaves_all]
         done = [outcome for outcome in done if not outcome.leaves_all]
@@ -324,7 +343,7 @@ class Run:
         await unbroken(self._release)
 
     def _release(self) -> None:
-        if changes := given_back(self.store, [self.job.run_id], self._now()):
+        if changes := given_back(self.store, [self.job.run_id]):
             self.store.commit(changes, f"{self.job.purpose} {self.job.run_id}: give back")
 
     def _trouble(self, said: str) -> None:
@@ -345,7 +364,7 @@ DUE = "t.transcript_state = 'pending' OR t.refetch_asked_at IS NOT NULL"
 DUE_SQL = """
     SELECT sub_account_id, dialog_id, segment_id, segment_end_time FROM segments
     WHERE (transcript_state = 'pending' OR (refetch_asked_at IS NOT NULL AND ?)) AND next_attempt_at <= ?
-        AND list_contains(?, sub_account_id)
+        AND list_contains(?, sub_account_id) AND segment_end_time < coalesce(?, TIMESTAMPTZ 'infinity')
     ORDER BY transcript_state <> 'pending', segment_end_time DESC LIMIT ?
 """
 CLAIMED_SQL = """
@@ -363,6 +382,8 @@ async def unbroken(work: Callable[..., T], *arguments: object) -> T:
         return await asyncio.shield(running)
     finally:
         await asyncio.wait([running])
+        if not running.cancelled():
+            running.exception()  # seen: where cancelled, nobody else looks, and asyncio would print it
 
 
 def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:

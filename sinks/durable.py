@@ -42,7 +42,7 @@ def _flush(top: Path, tables: Iterable[Table], since: float) -> None:
                 fresh.update(files, [folder, *folder.parents])
     for path in fresh:
         if path.is_relative_to(top):
-            _fsync(path)
+            flush(path)
 
 
 def _folders(folder: Path, depth: int, since: float) -> Iterator[Path]:
@@ -66,7 +66,8 @@ def _is_new(name: str, since: float) -> bool:
     return made_ms >= since * 1000
 
 
-def _fsync(path: Path) -> None:
+def flush(path: Path) -> None:
+    """fsync one file or folder."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -5,14 +5,17 @@ Memory and threads are DuckDB's own defaults, which heed cgroup limits.
 
 import importlib.util
 import os
+import sqlite3
 import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import duckdb
 
 from sinks.errors import LakeUnavailable, LocationError
 from sinks.location import Location
+from sinks.s3 import s3_access
 from sinks.schema import literal
 
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {
@@ -29,17 +32,10 @@ def connect(location: Location) -> duckdb.DuckDBPyConnection:
     try:
         con.execute("SET GLOBAL TimeZone = 'UTC'")
         con.execute("SET enable_progress_bar = false")
-        load(con, "sqlite_scanner" if location.kind == "sqlite" else "postgres_scanner")
-        if location.kind == "sqlite":
-            # Otherwise scans open connections of their own, outside the transaction: a reader that began before a
-            # compaction then sees neither the old files (gone from the catalog) nor the new ones, and says nothing.
-            con.execute("SET GLOBAL sqlite_disable_multithreaded_scans = true")
-        load(con, "ducklake")
-        if location.is_on_s3:
-            load(con, "httpfs")
-            con.execute(_s3_secret())
-        if location.password:
-            con.execute(f"CREATE SECRET catalog (TYPE postgres, PASSWORD {literal(location.password)})")
+        for extension in _extensions(location):
+            load(con, extension)
+        for statement in _preparations(location):
+            con.execute(statement)
         # A commit never slips past one that it did not see: it fails, and is done anew (`LakeBusy`). This is what
         # keeps a key single should the lock be lost half-way, since DuckLake would let two new rows of one key in.
         con.execute("SET ducklake_max_retry_count = 0")
@@ -49,8 +45,61 @@ def connect(location: Location) -> duckdb.DuckDBPyConnection:
     return con
 
 
+def script(location: Location) -> str:
+    """The SQL by which a DuckDB program of this version, alone and offline, attaches the lake to read it.
+
+    It holds the secrets that this takes.
+    """
+    loads = [f"LOAD {literal(str(extension_file(name) or name))}" for name in _extensions(location)]
+    statements = [*loads, "SET GLOBAL TimeZone = 'UTC'", *_preparations(location)]
+    return "".join(f"{statement};\n" for statement in [*statements, _attachment(location, read_only=True), "USE lake"])
+
+
+def _extensions(location: Location) -> list[str]:
+    catalog = "sqlite_scanner" if location.kind == "sqlite" else "postgres_scanner"
+    return [catalog, "ducklake", *(["httpfs"] if location.is_on_s3 else [])]
+
+
+def _preparations(location: Location) -> Iterator[str]:
+    """What is said before the lake is attached."""
+    if location.kind == "sqlite":
+        # Otherwise scans open connections of their own, outside the transaction: a reader that began before a
+        # compaction then sees neither the old files (gone from the catalog) nor the new ones, and says nothing.
+        yield "SET GLOBAL sqlite_disable_multithreaded_scans = true"
+    if location.is_on_s3:
+        yield _s3_secret()
+    if location.password:
+        yield f"CREATE SECRET catalog (TYPE postgres, PASSWORD {literal(location.password)})"
+
+
+def is_made(location: Location) -> bool:
+    """Whether a DuckLake is there, so that attaching makes none; LocationError where a database of another kind is."""
+    if location.kind == "postgresql":
+        return True  # beside whatever else lives there: `layout.lay_out` looks once it is attached
+    path = Path(location.catalog)
+    if not path.exists() or not path.stat().st_size:
+        return False
+    try:
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as catalog:
+            names = {str(name) for (name,) in catalog.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    except sqlite3.Error:
+        return True  # whatever is wrong with it, DuckDB says as well
+    if names and "ducklake_metadata" not in names:
+        raise LocationError(
+            f"{path} is a SQLite database of something else (with {', '.join(sorted(names)[:3])}), not a lake's "
+            "catalog: choose another lake, or put its catalog back"
+        )
+    return bool(names)
+
+
 def attach(con: duckdb.DuckDBPyConnection, location: Location, *, read_only: bool, create: bool = False) -> None:
     """Attach the lake and make it the default database."""
+    con.execute(_attachment(location, read_only=read_only, create=create))
+    con.execute("USE lake")
+    _check_files(con, location)
+
+
+def _attachment(location: Location, *, read_only: bool, create: bool = False) -> str:
     # The catalog holds an absolute data path; overriding it lets a lake be moved. `_check_files` catches a wrong one.
     options = [
         "METADATA_CATALOG 'lake_catalog'",
@@ -71,9 +120,7 @@ def attach(con: duckdb.DuckDBPyConnection, location: Location, *, read_only: boo
         catalog = f"ducklake:sqlite:{location.catalog}"
     else:
         catalog = f"ducklake:postgres:{location.catalog}"
-    con.execute(f"ATTACH {literal(catalog)} AS lake ({', '.join(options)})")
-    con.execute("USE lake")
-    _check_files(con, location)
+    return f"ATTACH {literal(catalog)} AS lake ({', '.join(options)})"
 
 
 def _check_files(con: duckdb.DuckDBPyConnection, location: Location) -> None:
@@ -90,14 +137,21 @@ def _check_files(con: duckdb.DuckDBPyConnection, location: Location) -> None:
             )
 
 
+def damaged_files(con: duckdb.DuckDBPyConnection, tables: Iterable[str]) -> Iterator[str]:
+    """The files of these tables, deletes included, that are missing or not of the length that the catalog holds."""
+    for table in tables:
+        files = "SELECT data_file, data_file_size_bytes, delete_file, delete_file_size_bytes"
+        for row in con.execute(f"{files} FROM ducklake_list_files('lake', ?)", [table]).fetchall():
+            for file, size in (row[:2], row[2:]):
+                if file and not (Path(file).is_file() and Path(file).stat().st_size == size):
+                    yield str(file)
+
+
 def load(con: duckdb.DuckDBPyConnection, extension: str) -> None:
     """Load an extension from its installed wheel, or from DuckDB's own folder, fetching it there if need be."""
-    spec = importlib.util.find_spec(f"duckdb_extension_{extension}")
-    for folder in (spec.submodule_search_locations or []) if spec else []:
-        file = Path(folder) / "extensions" / f"v{duckdb.__version__}" / f"{extension}.duckdb_extension"
-        if file.exists():
-            con.execute(f"LOAD {literal(str(file))}")
-            return
+    if file := extension_file(extension):
+        con.execute(f"LOAD {literal(str(file))}")
+        return
     try:
         con.execute(f"LOAD {extension}")
     except duckdb.Error:
@@ -111,18 +165,24 @@ def load(con: duckdb.DuckDBPyConnection, extension: str) -> None:
             ) from error
 
 
+def extension_file(extension: str) -> Path | None:
+    """Where an extension's wheel has put it, or None."""
+    spec = importlib.util.find_spec(f"duckdb_extension_{extension}")
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        file = Path(folder) / "extensions" / f"v{duckdb.__version__}" / f"{extension}.duckdb_extension"
+        if file.exists():
+            return file
+    return None
+
+
 def _s3_secret() -> str:
-    env = os.environ
-    if not (env.get("AWS_ACCESS_KEY_ID") and env.get("AWS_SECRET_ACCESS_KEY")):
-        raise LocationError("the data path is on S3: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
-    options = {"KEY_ID": env["AWS_ACCESS_KEY_ID"], "SECRET": env["AWS_SECRET_ACCESS_KEY"]}
-    options["REGION"] = env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION") or "us-east-1"
-    if token := env.get("AWS_SESSION_TOKEN"):
-        options["SESSION_TOKEN"] = token
+    access = s3_access()
+    options = {"KEY_ID": access.key_id, "SECRET": access.secret, "REGION": access.region}
+    if access.token:
+        options["SESSION_TOKEN"] = access.token
     secure = ""
-    if endpoint := env.get("AWS_ENDPOINT_URL_S3") or env.get("AWS_ENDPOINT_URL"):
-        parts = urlsplit(endpoint if "://" in endpoint else f"https://{endpoint}")
-        options |= {"ENDPOINT": parts.netloc, "URL_STYLE": "path"}
-        secure = f", USE_SSL {str(parts.scheme == 'https').lower()}"
+    if access.endpoint:
+        options |= {"ENDPOINT": access.endpoint, "URL_STYLE": "path"}
+        secure = f", USE_SSL {str(access.scheme == 'https').lower()}"
     settings = ", ".join(f"{name} {literal(value)}" for name, value in options.items())
     return f"CREATE SECRET data (TYPE s3, {settings}{secure})"

@@ -6,7 +6,9 @@
     |-- LakeBusy          another writer was quicker: the same commit may simply be tried again
     |-- LakeTooNew        a newer release wrote this lake: upgrade
     |-- ChangeError       the changes themselves are wrong: a bug in the caller; trying again does not help
-    `-- QueryError        the reader's SQL is wrong or not allowed: show the message
+    |-- QueryError        the reader's SQL is wrong or not allowed: show the message
+    |-- SnapshotGone      the past that is asked for is kept no more: load the whole table again
+    `-- ExportError       where an export goes is not ours, or cannot be written: choose or repair it; nothing is lost
 
 Nothing was committed when one of these leaves `Lake.commit`. No error carries a password or a key.
 """
@@ -38,3 +40,11 @@ class ChangeError(LakeError):
 
 class QueryError(LakeError):
     """SQL that does not run, in DuckDB's own words, or that a reader may not run."""
+
+
+class SnapshotGone(LakeError):
+    """A snapshot that maintenance has expired, or that never was."""
+
+
+class ExportError(LakeError):
+    """A place that holds something else than an export, or that cannot be written."""

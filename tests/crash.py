@@ -159,7 +159,7 @@ class CrashTest:
             phase = self._phase(process, before)
             if self._kill(process):
                 self.figures.kills[phase] += 1
-        self._look()
+        self.look()
 
     def kill_at(self, point: Failpoint, start: datetime) -> bool:
         """Let an ingest of everything since `start` run into the failpoint; False when it never got there."""
@@ -172,7 +172,7 @@ class CrashTest:
             self.figures.kills[point.name] += 1
         elif process.returncode != 0:
             self.figures.wrong.append(f"{point.name}: exit code {process.returncode}: {output[-2000:]}")
-        self._look()
+        self.look()
         return was_killed
 
     def _command(self, rng: random.Random) -> tuple[str, ...]:
@@ -226,7 +226,7 @@ class CrashTest:
 
     # Looking
 
-    def _look(self) -> None:
+    def look(self) -> None:
         """Compare what the lake holds now with the truth, and note what has been answered."""
         if not self._is_made():
             return
@@ -297,7 +297,7 @@ class CrashTest:
                 figures.wrong.append(f"the last run ended with {done.returncode}: {done.stdout}{done.stderr}")
             if not self._skip_the_wait():
                 break
-        self._look()
+        self.look()
         states, said = self._read_lake()
         short = {key: (states.get(key, ("missing",))[0], wanted[0]) for key, (wanted, _) in self._truth.items()}
         figures.wrong += [

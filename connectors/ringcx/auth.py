@@ -110,7 +110,7 @@ class JwtLogin:
         return self._tokens.access
 
     async def platform_token(self, refused: str = "") -> str | None:
-        async with self._turn, self._file.lock:
+        async with self._turn, self._file.locked():
             self._tokens = await self._with_platform_token(self._file.read(), refused)
             return self._tokens.rc_access
 
@@ -119,7 +119,7 @@ class JwtLogin:
         async with self._turn:
             if good(self._tokens):
                 return
-            async with self._file.lock:
+            async with self._file.locked():
                 tokens = self._file.read()
                 if not good(tokens):
                     tokens = await self._refreshed(tokens) or await self._logged_in(tokens)

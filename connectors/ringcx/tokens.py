@@ -5,11 +5,14 @@ one another's: whoever holds the file's lock may log in, the others wait for it 
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
 from filelock import AsyncFileLock
+
+from connectors import state
 
 
 class Tokens(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,9 +36,20 @@ class TokenFile:
     """The tokens of one set of credentials."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with state.usable(path):
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._path = path
-        self.lock = AsyncFileLock(path.with_suffix(".lock"))
+        self._lock = AsyncFileLock(path.with_suffix(".lock"))
+
+    @asynccontextmanager
+    async def locked(self) -> AsyncIterator[None]:
+        """The right to log in and to write. Raises StateUnavailable."""
+        with state.usable(self._path):
+            await self._lock.acquire()
+        try:
+            yield
+        finally:
+            await self._lock.release()
 
     def read(self) -> Tokens:
         """What was last written; no tokens when there is nothing, or nothing readable."""
@@ -45,7 +59,11 @@ class TokenFile:
             return Tokens()
 
     def write(self, tokens: Tokens) -> None:
-        """Replace the file in one step, readable by its owner only."""
+        """Replace the file in one step, readable by its owner only. Raises StateUnavailable."""
+        with state.usable(self._path):
+            self._write(tokens)
+
+    def _write(self, tokens: Tokens) -> None:
         fresh = self._path.with_suffix(".new")  # one name: whoever writes holds the lock, and may have been killed once
         with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
             file.write(msgspec.json.encode(tokens))

@@ -5,6 +5,7 @@ order of arrival and the rate limits count what the log shows.
 """
 
 import asyncio
+from email.utils import formatdate
 
 from starlette.types import Receive, Scope, Send
 
@@ -30,7 +31,7 @@ async def pass_gate(
     quota = sandbox.quotas.of(group)
     verdict = quota.take(call.now)
     fault = _fault(sandbox, operation, call) if verdict.accepted else RIGHT
-    reply = _reply(sandbox, operation, call, fault, verdict, quota)
+    reply = _dated(_reply(sandbox, operation, call, fault, verdict, quota), call)
     is_broken = fault.reset or fault.cut_headers or fault.truncate
     sandbox.record(Visit(operation, group, call, verdict, fault.name), None if is_broken else reply.status)
     if fault.delay_s:
@@ -90,6 +91,11 @@ def _with_retry_after(reply: Reply, seconds: int | None) -> Reply:
     if seconds is None:
         return reply
     return reply._replace(headers=(*reply.headers, (b"retry-after", str(seconds).encode())))
+
+
+def _dated(reply: Reply, call: Call) -> Reply:
+    """With a `Date`, by the sandbox's clock."""
+    return reply._replace(headers=(*reply.headers, (b"date", formatdate(call.now, usegmt=True).encode())))
 
 
 def _with_limits(reply: Reply, group: str, verdict: Verdict) -> Reply:

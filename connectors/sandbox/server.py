@@ -104,5 +104,6 @@ def _settings(app: Starlette) -> uvicorn.Config:
         log_level="critical",
         access_log=False,
         server_header=False,
+        date_header=False,  # the gate sends its own, by the sandbox's clock
         timeout_graceful_shutdown=1,
     )

@@ -12,7 +12,16 @@ import httpx
 import msgspec
 import pytest
 
-from connectors.errors import ConnectorError, Denied, NotReady, RateLimited, Rejected, Unauthorized, Unavailable
+from connectors.errors import (
+    ClockAhead,
+    ConnectorError,
+    Denied,
+    NotReady,
+    RateLimited,
+    Rejected,
+    Unauthorized,
+    Unavailable,
+)
 from connectors.http import Http, Retry, backoff_s, classify
 from connectors.limits import Quotas, parse_limits
 from connectors.sandbox import Fault, SandboxConfig, SandboxServer
@@ -332,3 +341,51 @@ def test_being_cancelled_is_not_a_failure_to_retry(tmp_path: Path) -> None:
         return len(world.sandbox.log)
 
     assert run_virtually(work, SandboxConfig(), tmp_path) == 1
+
+
+@pytest.mark.parametrize("status", [200, 404, 500])
+@pytest.mark.parametrize(
+    ("date", "ahead_s", "is_refused"),
+    [
+        ("Tue, 01 Sep 2026 12:00:00 GMT", 60, False),
+        ("Tue, 01 Sep 2026 12:00:00 GMT", 62, True),
+        ("Tue, 01 Sep 2026 12:00:00 GMT", -9999, False),
+        ("Mon, 31 Aug 2026 12:00:00 GMT", 0, True),
+        ("soon", 9999, False),
+    ],
+)
+def test_an_answer_from_our_past_means_that_our_clock_is_ahead(
+    tmp_path: Path, status: int, date: str, ahead_s: float, is_refused: bool
+) -> None:
+    """It is not believed, not even a 404; errors that decide nothing are what they are."""
+    answer = httpx.MockTransport(lambda _: httpx.Response(status, json={}, headers={"Date": date}))
+    known = {200: None, 404: NotReady, 500: Unavailable}[status]
+
+    async def work(_: World) -> None:
+        async with httpx.AsyncClient(transport=answer) as client:
+            with closing(Quotas(tmp_path, LIMITS, lambda: NOON)) as quotas:
+                http = Http(client, quotas, Retry(attempts=1), clock=lambda: NOON + ahead_s)
+                raised = ClockAhead if is_refused and status != 500 else known
+                if raised:
+                    assert type(await failure(send(http))) is raised
+                else:
+                    assert await send(http) == {}
+
+    run_virtually(work, SandboxConfig(), tmp_path)
+
+
+def test_an_answer_may_take_as_long_as_an_attempt_may_last(tmp_path: Path) -> None:
+    """A slow one is dated long before it is read; that says nothing about our clock."""
+    now = NOON
+
+    def answer_slowly(_: httpx.Request) -> httpx.Response:
+        nonlocal now
+        now += 85
+        return httpx.Response(200, json={}, headers={"Date": "Tue, 01 Sep 2026 12:00:00 GMT"})
+
+    async def work(_: World) -> None:
+        async with httpx.AsyncClient(transport=httpx.MockTransport(answer_slowly)) as client:
+            with closing(Quotas(tmp_path, LIMITS, lambda: now)) as quotas:
+                assert await send(Http(client, quotas, Retry(), clock=lambda: now)) == {}
+
+    run_virtually(work, SandboxConfig(), tmp_path)

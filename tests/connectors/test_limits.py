@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from connectors.errors import StateUnavailable
 from connectors.limits import Limit, Quota, Quotas, margin_s, parse_limits
 from connectors.sandbox import ManualClock
 from tests.virtual_time import NOON
@@ -238,3 +239,21 @@ def test_limits_that_make_no_sense_are_refused_at_the_start(text: str) -> None:
     """And not when the first request is about to be sent, hours later."""
     with pytest.raises(ValueError, match=r"requests/seconds|longer interval"):
         parse_limits(text)
+
+
+def test_a_log_that_is_none_is_named_and_may_be_removed(tmp_path: Path, clock: ManualClock) -> None:
+    """After a bad disk: nothing in it is worth keeping, but only its owner may say so."""
+    path = tmp_path / "group.sqlite"
+    path.write_bytes(b"not a database " * 1000)
+    with pytest.raises(StateUnavailable, match=f"{path}: file is not a database; remove {path}"):
+        Quota(path, parse_limits("3/60"), clock)
+    path.unlink()
+    with closing(Quota(path, parse_limits("3/60"), clock)) as quota:
+        assert quota.take() == 0
+
+
+def test_a_log_that_cannot_be_made_is_named(tmp_path: Path, clock: ManualClock) -> None:
+    """A typing error in a setting; no library's error comes through."""
+    (tmp_path / "file").touch()
+    with pytest.raises(StateUnavailable, match=f"cannot use {tmp_path}/file.*RINGCX_STATE_PATH"):
+        Quota(tmp_path / "file/quotas/group.sqlite", parse_limits("3/60"), clock)

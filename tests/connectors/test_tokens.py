@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from rich.pretty import pretty_repr
 
+from connectors.errors import StateUnavailable
 from connectors.ringcx.tokens import TokenFile, Tokens
 from connectors.sandbox import SandboxConfig
 from tests.connectors.wiring import login, open_http, operations
@@ -62,7 +63,7 @@ def test_the_lock_lets_in_one_at_a_time(tmp_path: Path) -> None:
     path, order = tmp_path / "tokens.json", []
 
     async def hold(name: str) -> None:
-        async with TokenFile(path).lock:
+        async with TokenFile(path).locked():
             order.append(f"{name} in")
             await asyncio.sleep(1)
             order.append(f"{name} out")
@@ -72,6 +73,17 @@ def test_the_lock_lets_in_one_at_a_time(tmp_path: Path) -> None:
 
     run_virtually(work, SandboxConfig(), tmp_path)
     assert order in (["one in", "one out", "other in", "other out"], ["other in", "other out", "one in", "one out"])
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    """Tokens that nobody else can read would be logged in for by every process, five times a minute."""
+    file = TokenFile(tmp_path / "tokens.json")
+    (tmp_path / "tokens.new").mkdir()
+    with pytest.raises(StateUnavailable, match=f"cannot use {tmp_path}/tokens.new.*RINGCX_STATE_PATH"):
+        file.write(TOKENS)
+    (tmp_path / "file").touch()
+    with pytest.raises(StateUnavailable, match=f"{tmp_path}/file"):
+        TokenFile(tmp_path / "file/tokens.json")
 
 
 @pytest.mark.parametrize("shown", [repr(TOKENS), str(TOKENS), f"{[TOKENS]}", pretty_repr(TOKENS)])

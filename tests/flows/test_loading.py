@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -61,6 +61,51 @@ def test_a_pass_loads_what_there_is_and_adds_up(tmp_path: Path) -> None:
         assert count(runtime, "runs WHERE state = 'done' AND segments_read = segments_loaded + segments_skipped") == 1
 
     play(scenario, tmp_path)
+
+
+def test_what_is_being_stored_when_the_last_transcript_comes_is_counted(tmp_path: Path) -> None:
+    """On a slow machine a run said that it had stored 21 of 119: the store in progress was cancelled at the end."""
+
+    async def scenario(_: World, runtime: Runtime) -> None:
+        almost = asyncio.Event()
+
+        async def step(name: str, work: Callable[[], Awaitable[None]]) -> None:
+            if name.startswith("store"):
+                await almost.wait()
+            await work()
+
+        def look(tally: Tally) -> None:
+            if tally.fetched and tally.fetched >= tally.flagged - 1:
+                almost.set()
+
+        span = Window(START, START + timedelta(hours=1))
+        report = await loading.backfill(runtime, span, step=step, on_progress=look)
+        assert report.tally.transcripts_stored == count(
+            runtime, "segments WHERE transcript_state IN ('stored', 'empty')"
+        )
+
+    play(scenario, tmp_path, ringcx_transcript_limits="10/10")
+
+
+def test_what_was_fetched_is_stored_when_a_run_is_cancelled_before_its_store_begins(tmp_path: Path) -> None:
+    """The half minute's requests that it took would be spent again."""
+
+    async def scenario(world: World, runtime: Runtime) -> None:
+        running = asyncio.ensure_future(loading.ingest(runtime, step=slow_step))
+        await asyncio.sleep(7)  # the first store waits from 5 to 25
+        running.cancel()
+        await asyncio.wait([running])
+        await loading.ingest(runtime)
+        assert set(transcripts_asked(world).values()) == {1}
+
+    play(scenario, tmp_path, ringcx_transcript_limits="10/10")
+
+
+async def slow_step(name: str, work: Callable[[], Awaitable[None]]) -> None:
+    """A store that takes 20 s to begin, as one of Prefect's tasks may on a busy machine."""
+    if name.startswith("store"):
+        await asyncio.sleep(20)
+    await work()
 
 
 def test_an_outage_is_caught_up_newest_first_if_asked(tmp_path: Path) -> None:
@@ -203,6 +248,31 @@ def test_an_interrupted_backfill_goes_on_where_it_stopped(tmp_path: Path) -> Non
         assert count(runtime, "runs WHERE kind = 'backfill' AND state = 'failed'") == 1
 
     play(scenario, tmp_path)
+
+
+@pytest.mark.slow
+def test_fresh_conversations_do_not_wait_for_a_backfill(tmp_path: Path) -> None:
+    """Neither run has any of its hundreds of claims before them: they take the next places that the limit gives."""
+    account = generate_account(start=NOON - 7200, dialogs_per_hour=300)
+    fresh = Window(START + timedelta(hours=1.5), START + timedelta(hours=1.75))
+
+    async def scenario(world: World, runtime: Runtime) -> None:
+        async with open_runtime(runtime.settings, world.clock, world.transport, in_background=True) as behind:
+            running = asyncio.create_task(loading.backfill(behind, Window(START, fresh.start)))
+            await asyncio.sleep(90)
+            began = runtime.now()
+            await loading.ingest(runtime, max_minutes=2)
+            running.cancel()
+            with suppress(asyncio.CancelledError):
+                await running
+        sql = "SELECT max(transcript_at) AS last, count(*) AS n FROM segments WHERE segment_end_time >= ?"
+        found = runtime.lake.query(sql, [fresh.start]).to_pylist()[0]
+        assert found["n"] > 100
+        assert found["last"] - began < timedelta(seconds=130)
+        pending = f"transcript_state = 'pending' AND segment_end_time >= '{fresh.start}'"
+        assert count(runtime, f"segments WHERE {pending}") == 0
+
+    play(scenario, tmp_path, SandboxConfig(account=account), ringcx_start=fresh.start)
 
 
 def test_a_backfill_of_polled_windows_sends_no_request(tmp_path: Path) -> None:

@@ -113,6 +113,25 @@ def test_scans_of_sqlite_leave_their_transaction_unless_single_threaded(
         assert rows(con, "FROM x.t") == [(1 if disabled else 2,)]
 
 
+@pytest.mark.parametrize(("scope", "seen"), [("", 0), ("GLOBAL", 2)])
+def test_a_lake_heeds_only_the_global_setting(
+    lake: Lake, con: duckdb.DuckDBPyConnection, scope: str, seen: int
+) -> None:
+    """DuckLake reads its catalog on a connection of its own: hence GLOBAL, in the README too."""
+    for name in "ab":
+        con.execute(f"INSERT INTO segments (id) VALUES ('{name}')")
+    with duckdb.connect() as reader:
+        for extension in ("sqlite_scanner", "ducklake"):
+            engine.load(reader, extension)
+        reader.execute(f"SET {scope} sqlite_disable_multithreaded_scans = true")
+        reader.execute(f"ATTACH 'ducklake:sqlite:{lake.location.catalog}' AS lake (READ_ONLY)")
+        reader.execute("USE lake")
+        reader.execute("BEGIN")
+        assert rows(reader, "SELECT count(*) FROM utterances") == [(0,)]
+        con.execute("CALL ducklake_merge_adjacent_files('lake', 'segments')")
+        assert rows(reader, "SELECT count(*) FROM segments") == [(seen,)]
+
+
 def test_a_rolled_back_merge_leaves_its_file(lake: Lake, con: duckdb.DuckDBPyConnection) -> None:
     """Hence a dry run that guesses from the catalog, rather than one that rolls back."""
     for _ in range(2):

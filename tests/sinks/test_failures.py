@@ -3,7 +3,10 @@
 import os
 import shutil
 import signal
+import sqlite3
 import threading
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import duckdb
@@ -15,6 +18,7 @@ from sinks import (
     Lake,
     LakeBusy,
     LakeError,
+    LakeTooNew,
     LakeUnavailable,
     Location,
     LocationError,
@@ -94,6 +98,60 @@ def test_new_files_reach_the_disk_before_the_commit(lake: Lake, monkeypatch: pyt
     assert flushed >= everything
 
 
+def test_a_lost_catalog_is_not_made_anew_over_its_files(lake: Lake) -> None:
+    """A new one would hide them, and its maintenance would remove them."""
+    lake.commit([Upsert(SEGMENTS, segments("a"))])
+    lake.close()
+    catalog = Path(lake.location.catalog)
+    kept = catalog.read_bytes()
+    catalog.unlink()
+    for act in (lake.create, lambda: lake.query("FROM segments"), lambda: lake.commit([])):
+        with pytest.raises(LakeError, match=str(catalog)):
+            act()
+        assert not catalog.exists()
+    catalog.write_bytes(kept)
+    lake.create()
+    assert lake.query("FROM segments").num_rows == 1
+
+
+def test_a_database_of_something_else_is_left_alone(location: Location) -> None:
+    """A path mistaken for another's: DuckLake would put its tables beside theirs."""
+    path = Path(location.catalog)
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path)) as other, other:
+        other.execute("CREATE TABLE invoices (number INTEGER)")
+    before = path.read_bytes()
+    lake = Lake(location, [SEGMENTS])
+    with pytest.raises(LocationError, match=r"something else \(with invoices\)"):
+        lake.create()
+    with pytest.raises(LakeUnavailable, match="there is no lake at"):
+        lake.query("FROM segments")
+    assert path.read_bytes() == before
+
+
+def test_a_catalog_of_a_newer_ducklake_says_what_to_upgrade(lake: Lake) -> None:
+    """Its own words offer a migration, which is the wrong way round."""
+    lake.close()
+    with closing(sqlite3.connect(lake.location.catalog)) as catalog, catalog:
+        catalog.execute("UPDATE ducklake_metadata SET value = '99.0' WHERE key = 'version'")
+    for act in (lake.create, lambda: lake.query("FROM segments")):
+        with pytest.raises(LakeTooNew, match=r"DuckLake 99\.0.*upgrade"):
+            act()
+
+
+@pytest.mark.parametrize("harm", [Path.unlink, lambda path: os.truncate(path, path.stat().st_size // 2)])
+def test_damaged_files_are_found_and_named(lake: Lake, harm: Callable[[Path], None]) -> None:
+    """Without reading them all; and whoever does meets an error that says what to do."""
+    lake.commit([Upsert(SEGMENTS, segments("a"))])
+    file = next(Path(lake.location.data_path).rglob("*.parquet"))
+    assert lake.damaged_files() == []
+    harm(file)
+    assert lake.damaged_files() == [str(file)]
+    for act in (lambda: lake.query("FROM segments"), lambda: lake.commit([Upsert(SEGMENTS, segments("a", "b"))])):
+        with pytest.raises(LakeUnavailable, match=f"{file.name}.*put it back from a backup"):
+            act()
+
+
 def all_duckdb_errors() -> list[type[duckdb.Error]]:
     kinds = [kind for kind in vars(duckdb).values() if isinstance(kind, type) and issubclass(kind, duckdb.Error)]
     return sorted(set(kinds), key=lambda kind: kind.__name__)
@@ -114,6 +172,7 @@ def test_every_duckdb_error_becomes_ours(location: Location, kind: type[duckdb.E
         (duckdb.ConversionException("not a number"), ChangeError),
         (duckdb.IOException("No space left on device"), LakeUnavailable),
         (duckdb.Error("attempt to write a readonly database"), LakeUnavailable),
+        (duckdb.TransactionException("maximum retry count: COMMIT: database or disk is full"), LakeUnavailable),
         (duckdb.TransactionException("Failed to commit: database is locked"), LakeBusy),
         (duckdb.TransactionException("Transaction conflict - attempting to delete"), LakeBusy),
         (duckdb.TransactionException("Exceeded the maximum retry count of 0"), LakeBusy),

@@ -52,6 +52,17 @@ def test_a_newer_lake_is_not_written(lake: Lake, location: Location) -> None:
         assert old.query("FROM segments").num_rows == 0
 
 
+def test_what_a_later_release_added_stays_as_it_is(lake: Lake, location: Location) -> None:
+    """A column and a view that this one does not know are no reason to stop, nor to lose them."""
+    wider = Table("segments", SEGMENTS.schema.append(field("mood", pa.string(), "new")), SEGMENTS.key)
+    with Lake(location, [wider], {"moods": "SELECT mood FROM segments"}) as later:
+        later.create()
+        later.commit([Upsert(wider, segments("a").append_column("mood", pa.array(["calm"])))])
+    lake.create()
+    lake.commit([Upsert(SEGMENTS, segments("a", "b", state="stored"))])
+    assert lake.query("SELECT mood FROM moods ORDER BY mood").column("mood").to_pylist() == ["calm", None]
+
+
 def test_a_changed_type_is_refused_whole(lake: Lake, location: Location) -> None:
     """There is no safe cast to guess; nothing of the new layout may be half there."""
     changed = Table("segments", pa.schema([field("id", pa.int64(), "a number now", nullable=False)]), ("id",))
