@@ -2,6 +2,7 @@
 
 from flows import loading
 from flows.direct import direct_flow
+from flows.freshness import announce
 from flows.loading import Report
 from flows.recording import Recorder, recorded
 from flows.runtime import open_runtime
@@ -18,8 +19,10 @@ async def ingest(max_minutes: float | None = None) -> Report:
 
     async def load(recorder: Recorder) -> Report:
         async with open_runtime(load_settings()) as runtime:
-            return await loading.ingest(
+            report = await loading.ingest(
                 runtime, max_minutes=max_minutes, step=recorder.step, on_progress=recorder.on_progress
             )
+            announce(report, runtime.grid)
+            return report
 
     return await recorded("ingest", load)

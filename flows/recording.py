@@ -15,7 +15,7 @@ import httpx
 from prefect import get_run_logger, task
 from prefect.artifacts import acreate_markdown_artifact, acreate_progress_artifact, aupdate_progress_artifact
 from prefect.cache_policies import NO_CACHE
-from prefect.exceptions import PrefectException
+from prefect.exceptions import Pause, PrefectException
 from prefect.runtime import flow_run
 from prefect.states import Failed
 
@@ -23,6 +23,7 @@ from connectors.errors import ConnectorError
 from flows.loading import Report
 from flows.progress import shown
 from flows.settings import SettingsError
+from flows.stopping import stoppable
 from flows.tally import Tally
 from sinks.errors import LakeError
 
@@ -35,12 +36,15 @@ class RunFailed(Exception):
 
 
 async def recorded(kind: str, load: Callable[["Recorder"], Awaitable[Report]]) -> Report:
-    """What `load` brought, shown. A run that did not get everything ends Failed with the reason, and no traceback."""
+    """What `load` brought, shown. A run that did not get everything ends Failed with the reason, and no traceback.
+
+    Raises Prefect's signals where the run is cancelled or suspended (`flows.stopping`).
+    """
     await until_due()
     try:
         with shown(kind) as show:
             recorder = Recorder(kind, show)
-            report = await load(recorder)
+            report = await stoppable(lambda: load(recorder))
             await recorder.finish()
     except (*KNOWN, SettingsError, RunFailed) as error:
         return _failed(str(error), error)
@@ -79,11 +83,14 @@ class Recorder:
     async def step(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         """Run a step as a task run of that name. Never retried here: `connectors.http` has retried already."""
         known: list[Exception] = []
+        begun = False
 
         @task(
             name=name.partition(" ")[0], task_run_name=name.replace("{", "(").replace("}", ")"), cache_policy=NO_CACHE
         )
         async def step() -> object:
+            nonlocal begun
+            begun = True
             try:
                 await work()
             except KNOWN as error:
@@ -91,7 +98,11 @@ class Recorder:
                 return Failed(message=str(error))
             return None
 
-        await step()
+        try:
+            await step()
+        except Pause:  # a suspended run is refused its tasks, also the last one, which stores what was fetched
+            if not begun:
+                await work()
         if known:
             raise known[0]
         if time.monotonic() >= self._due:

@@ -14,6 +14,7 @@ import msgspec
 import pytest
 
 from connectors.sandbox import SandboxConfig, SandboxServer, generate_account
+from flows.freshness import FRESH, STALE
 from flows.sandboxes import point_at
 from tests.processes import ROOT, free_port, run, run_cli, running, sandbox_process
 
@@ -39,15 +40,42 @@ class Site:
 
     def run_of(self, deployment: str, *options: str) -> dict[str, Any]:
         """The flow run that `prefect deployment run` started, once it has ended."""
-        started = run("prefect", "deployment", "run", deployment, *options, env=self.env, cwd=self.folder)
-        assert started.returncode == 0, started.stdout + started.stderr
-        flow_run_id = re.findall(r"UUID: (\S+)", started.stdout)[0]
+        return self.ended(self.begun(deployment, *options))
+
+    def begun(self, deployment: str, *options: str) -> str:
+        """The id of the flow run that `prefect deployment run` started."""
+        started = self.command("deployment", "run", deployment, *options)
+        return str(re.findall(r"UUID: (\S+)", started)[0])
+
+    def command(self, *arguments: str) -> str:
+        """What `prefect ARGUMENTS` prints."""
+        done = run("prefect", *arguments, env=self.env, cwd=self.folder)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def ended(self, flow_run_id: str, seconds: float = 60) -> dict[str, Any]:
+        """The flow run once it has ended."""
 
         def ended() -> dict[str, Any] | None:
             flow_run: dict[str, Any] = self.api.get(f"/flow_runs/{flow_run_id}").raise_for_status().json()
             return flow_run if flow_run["state_type"] in ENDED else None
 
-        return until(ended, self.output)
+        return until(ended, self.output, seconds)
+
+    def put(self, path: str, **body: object) -> None:
+        """POST until it is accepted: on SQLite, Prefect 3.8.4 answers some with "database is locked"."""
+        until(lambda: self.api.post(path, json=body).json().get("status") == "ACCEPT" or None, self.output)
+
+    def events(self, *names: str) -> list[dict[str, Any]]:
+        """Events of these names, as the UI's feed shows them."""
+        found = self.ask("/events/filter", filter={"event": {"name": names}}, limit=50)
+        return list(found["events"])
+
+    def asked(self) -> dict[str, int]:
+        """What the sandbox's judge says of transcripts: how many were given, and how many of them again."""
+        summary = httpx.get(f"{self.env['RINGCX_BASE_URL']}/_sandbox/summary").raise_for_status().json()
+        names = {"transcripts_served": "once", "transcripts_served_more_than_once": "again"}
+        return {short: summary[name] for name, short in names.items()}
 
     def rows(self, sql: str, **settings: str) -> list[dict[str, Any]]:
         """What `ringcx-etl query` prints."""
@@ -108,6 +136,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
                 done = run("prefect", *command, env=env, cwd=ROOT)
                 assert done.returncode == 0, done.stdout + done.stderr
                 assert "warning" not in (done.stdout + done.stderr).lower()
+            rules = (ROOT / "flows" / "automations.yaml").read_text()
+            (folder / "automations.yaml").write_text(rules.replace("within: 2700", "within: 10"))  # 45 minutes
+            site.command("automation", "create", "--from-file", str(folder / "automations.yaml"))
             ingest = api.get(f"/deployments/name/{INGEST}").raise_for_status().json()
             site.ask(f"/deployments/{ingest['id']}/pause_deployment")  # its schedule would come between
             with running(*work, env=env, cwd=folder, log=folder / "worker.log"):
@@ -134,28 +165,91 @@ def test_what_an_operator_starts_in_prefect_arrives_in_the_tables_and_shows_in_t
     assert "Encountered exception in request" not in site.output()  # of the server, which knows nothing of our code
 
 
+def test_a_backfill_that_is_suspended_goes_on_and_one_that_is_cancelled_ends_with_nothing_asked_twice(
+    site: Site,
+) -> None:
+    """Prefect's signal raises inside asyncio, which may lose it; its suspension refuses the task that stores."""
+    now = datetime.now(UTC).replace(microsecond=0, tzinfo=None)
+    span = (
+        "-p",
+        f"start={(now - timedelta(hours=20)).isoformat()}",
+        "-p",
+        f"end={(now - timedelta(hours=9)).isoformat()}",
+    )
+    lake = {"RINGCX_LAKE": str(site.folder / "stopped")}
+    slowly = lake | {"RINGCX_TRANSCRIPT_LIMITS": "8/1"}
+    before = site.asked()["once"]
+
+    def asked(more: int) -> bool | None:
+        return site.asked()["once"] >= before + more or None
+
+    def left() -> bool | None:
+        runs = site.rows("SELECT count(*) AS n FROM runs WHERE finished_at IS NULL", **lake)
+        return runs[0]["n"] == 0 or None
+
+    flow_run_id = site.begun(BACKFILL, *span, "--job-variable", f"env={json.dumps(slowly)}")
+    until(lambda: asked(10), site.output)
+    # What the UI's button sends.
+    details = {"pause_timeout": (datetime.now(UTC) + timedelta(minutes=5)).isoformat(), "pause_reschedule": True}
+    state = {"type": "PAUSED", "name": "Suspended", "state_details": details}
+    site.put(f"/flow_runs/{flow_run_id}/set_state", state=state)
+    until(left, site.output, 20)
+    suspended = site.asked()["once"]
+    site.put(f"/flow_runs/{flow_run_id}/resume")
+    until(lambda: asked(suspended - before + 10), site.output)
+    site.command("flow-run", "cancel", flow_run_id)
+    assert site.ended(flow_run_id, 20)["state_name"] == "Cancelled", site.output()
+    states = site.rows("SELECT state, error FROM runs", **lake)
+    assert states == [{"state": "failed", "error": "interrupted"}] * 2
+    kept = "transcript_state IN ('stored', 'empty')"
+    counts = site.rows(f"SELECT count(claimed_by) AS held, count(*) FILTER ({kept}) AS kept FROM segments", **lake)
+    assert counts == [{"held": 0, "kept": site.asked()["once"] - before}]
+    assert site.run_of(BACKFILL, *span, "--job-variable", f"env={json.dumps(lake)}")["state_name"] == "Completed"
+    assert site.asked()["again"] == 0
+
+
 def test_a_sub_account_that_is_denied_fails_the_run_with_the_reason_and_the_other_is_loaded(site: Site) -> None:
     """A green run with half the data missing is found by the people who need the other half."""
     account = generate_account(dialogs_per_hour=20)
     allowed, *others = account.sub_accounts
     sub_accounts = (allowed, *(msgspec.structs.replace(other, denied=True) for other in others))
     config = SandboxConfig(account=account, sub_accounts=sub_accounts, limits={"metadata": UNLIMITED})
+    lake = {"RINGCX_LAKE": str(site.folder / "denied")}
+    span = [(datetime.now(UTC) - timedelta(hours=hours)).isoformat() for hours in (8, 7)]
+    done = run_cli("backfill", "--start", span[0], "--end", span[1], env=site.env | lake, cwd=site.folder)
+    assert done.returncode == 0, done.stderr  # so that there is data to become stale
     with SandboxServer(config) as sandbox:
-        settings = point_at(config, sandbox.base_url) | {"RINGCX_LAKE": str(site.folder / "denied")}
+        settings = point_at(config, sandbox.base_url) | lake
         ended = site.run_of(INGEST, "--job-variable", f"env={json.dumps(settings)}")
     assert ended["state_name"] == "Failed", site.output()
     assert f"sub-account {others[0].sub_account_id}" in ended["state"]["message"]
     assert "status 403" in ended["state"]["message"]
-    loaded = site.rows("SELECT DISTINCT sub_account_id FROM utterances", RINGCX_LAKE=settings["RINGCX_LAKE"])
+    loaded = site.rows("SELECT DISTINCT sub_account_id FROM windows WHERE purpose = 'ingest'", **lake)
     assert loaded == [{"sub_account_id": allowed.sub_account_id}]
     assert "Traceback" not in (site.folder / "worker.log").read_text()
+    told = until(lambda: site.events(STALE) or None, site.output)
+    assert [event["resource"]["prefect.resource.id"] for event in told] == [
+        f"ringcx-etl.sub-account.{other.sub_account_id}" for other in others
+    ]
+    assert site.events(FRESH)
+
+
+def test_the_automations_fire(site: Site) -> None:
+    """After the tests above: a run has failed, data was stale, and no ingest succeeded for a while (here 10 s)."""
+    rules = {rule["name"] for rule in site.ask("/automations/filter")}
+
+    def fired() -> bool | None:
+        told = site.events("prefect.automation.action.executed")
+        return {event["resource"]["prefect.resource.name"] for event in told} == rules or None
+
+    assert len(rules) == 3
+    until(fired, site.output)
 
 
 def test_no_secret_reaches_what_prefect_keeps_and_prints(site: Site) -> None:
     """Prefect's database and logs are read by more people than the settings are."""
-    kept = json.dumps(
-        [site.ask("/logs/filter", limit=200), site.ask("/artifacts/filter"), site.ask("/task_runs/filter")]
-    )
+    shown = [site.ask("/artifacts/filter"), site.ask("/task_runs/filter")]
+    kept = json.dumps([site.ask("/logs/filter", limit=200), shown, site.events(FRESH, STALE)])
     assert "Beginning flow run" in kept
     secrets = (site.env["RINGCENTRAL_CLIENT_SECRET"], site.env["RINGCENTRAL_JWT"], "Bearer ")
     assert not [secret for secret in secrets if secret in kept + site.output()]
