@@ -31,15 +31,15 @@ LOADED_SQL = """
 """
 CHOICE_SQL = """
     SELECT sub_account_id, dialog_id FROM conversations
-    WHERE utterances BETWEEN 6 AND 18 ORDER BY segments DESC, ended_at DESC, dialog_id LIMIT 5
+    WHERE turns BETWEEN 6 AND 18 ORDER BY segments DESC, ended_at DESC, dialog_id LIMIT 5
 """
 TALK_SQL = """
-    SELECT u.spoken_at, u.segment_id, u.participant_id, u.message,
-           coalesce(u.participant_name, if(u.participant_id = s.segment_participant_id, 'agent', 'contact')) AS speaker
-    FROM utterances AS u JOIN segments AS s USING (sub_account_id, dialog_id, segment_id)
-    WHERE u.sub_account_id = ? AND u.dialog_id = ? ORDER BY s.segment_start_time, u.segment_id, u.seq
+    SELECT spoken_at, segment_id, participant_id, message, coalesce(participant_name, speaker, 'unknown') AS speaker
+    FROM turns WHERE sub_account_id = ? AND dialog_id = ? ORDER BY turn
 """
-NEXT_SQL = "SELECT channel_type, started_at, utterances, opening FROM conversations ORDER BY started_at DESC LIMIT 10"
+NEXT_SQL = (
+    "SELECT channel_type, started_at, turns, talk_share, opening FROM conversations ORDER BY started_at DESC LIMIT 10"
+)
 
 
 def run() -> int:

@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from pathlib import Path
 
 import httpx
 
@@ -20,6 +19,7 @@ from connectors.ringcx.client import RingCX
 from connectors.ringcx.records import SubAccount
 from connectors.ringcx.tokens import TokenFile
 from flows.alive import LiveRuns
+from flows.dictionary import macro_bodies, view_bodies
 from flows.outcomes import Patience
 from flows.planning import Grid
 from flows.settings import Settings, SettingsError
@@ -28,7 +28,6 @@ from sinks.errors import LocationError
 from sinks.lake import Lake
 from sinks.location import Location
 
-VIEWS = Path(__file__).parent / "views"
 LAYOUT_VERSION = 1
 
 
@@ -100,12 +99,11 @@ def grid_of(settings: Settings) -> Grid:
 
 def open_lake(settings: Settings) -> Lake:
     """The lake that the settings name; nothing is opened or made yet."""
-    views = {file.stem: file.read_text() for file in sorted(VIEWS.glob("*.sql"))}
     try:
         location = Location.parse(settings.ringcx_lake, settings.ringcx_data_path)
     except LocationError as error:
         raise SettingsError(f"RINGCX_LAKE, RINGCX_DATA_PATH: {error}") from None
-    return Lake(location, TABLES, views, version=LAYOUT_VERSION)
+    return Lake(location, TABLES, view_bodies(), macros=macro_bodies(), version=LAYOUT_VERSION)
 
 
 def open_quotas(settings: Settings, clock: Callable[[], float] = time.time, *, in_background: bool = False) -> Quotas:
@@ -139,7 +137,7 @@ async def open_runtime(
     pool = httpx.Limits(max_connections=in_flight, max_keepalive_connections=in_flight)
     async with httpx.AsyncClient(limits=pool, timeout=settings.ringcx_timeout_seconds, transport=transport) as client:
         retry = Retry(attempts=settings.ringcx_retry_attempts, penalty_s=settings.ringcx_penalty_seconds)
-        http = Http(client, quotas, retry, timeout_s=settings.ringcx_timeout_seconds)
+        http = Http(client, quotas, retry, timeout_s=settings.ringcx_timeout_seconds, clock=clock)
         source = RingCX(http, _auth(settings, http, clock), settings.ringcx_base_url, settings.ringcentral_base_url)
         lake = open_lake(settings)
         try:

@@ -106,6 +106,7 @@ UTTERANCES = Table(
             _spoken("participant_type", pa.string(), "agent, contact or bot, where RingCX says so"),
             _spoken("rc_user_id", pa.string(), "Their RingCentral user id"),
             _spoken("message", pa.string(), "What was said, byte for byte"),
+            _ours("words", pa.int32(), "Words of it, by white space", "words"),
             _ours("extra", pa.json_(), "Fields of the line that we do not know"),
             _ours("segment_day", pa.date32(), "Day its segment ended when it was stored: keeps a transcript together"),
         ]
@@ -264,7 +265,8 @@ def utterance_rows(
         day = segment_end.date()
         for said in utterances:
             who = (said.participant_id, said.participant_name, said.participant_type, said.rc_user_id)
-            values = (*key, said.seq, said.spoken_at_ms * 1000, *who, said.message, said.extra, day)
+            words = len(said.message.split()) if said.message else 0
+            values = (*key, said.seq, said.spoken_at_ms * 1000, *who, said.message, words, said.extra, day)
             for column, value in zip(columns.values(), values, strict=True):
                 column.append(value)
     arrays = [pa.array(values, kind) for values, kind in zip(columns.values(), UTTERANCES.schema.types, strict=True)]

@@ -6,7 +6,9 @@ file, and lets a start that changes nothing write nothing.
 # ruff: noqa: S608 - the names are quoted, and DDL takes no parameters
 
 import hashlib
+import os
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 
 import duckdb
@@ -34,6 +36,8 @@ def prepare_folders(location: Location) -> None:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise LakeUnavailable(f"cannot make the folder {folder}: {error.strerror}; choose another place") from error
+        if not os.access(folder, os.W_OK):
+            raise LakeUnavailable(f"cannot write to {folder}: make it writable for this user, or choose another place")
 
 
 def stored_layout(con: duckdb.DuckDBPyConnection) -> tuple[int, str] | None:
@@ -54,16 +58,21 @@ def check_version(con: duckdb.DuckDBPyConnection, version: int, location: Locati
 
 
 def lay_out(
-    con: duckdb.DuckDBPyConnection, tables: Sequence[Table], views: Mapping[str, str], version: int, location: Location
+    con: duckdb.DuckDBPyConnection,
+    tables: Sequence[Table],
+    views: Mapping[str, str],
+    macros: Mapping[str, str],
+    version: int,
+    location: Location,
 ) -> None:
     """Make the lake match the declarations, and write nothing if it does already. The caller rolls back."""
     _remember_place(con, location)
-    digest = _digest(tables, views)
+    digest = _digest(tables, views, macros)
     known = check_version(con, version, location)
     if known == (version, digest):
         return
     if known is None:
-        _check_unused(con, location)
+        check_unused(con, location)
     stored = {
         (str(k), str(v)) for k, v in con.execute("SELECT option_name, value FROM ducklake_options('lake')").fetchall()
     }
@@ -75,6 +84,12 @@ def lay_out(
         _lay_out_table(con, table)
     for name, body in views.items():
         con.execute(f"CREATE OR REPLACE VIEW lake.main.{quoted(name)} AS {body}")
+        about = [
+            line.removeprefix("--").strip() for line in takewhile(lambda it: it.startswith("--"), body.splitlines())
+        ]
+        con.execute(f"COMMENT ON VIEW lake.main.{quoted(name)} IS {literal(chr(10).join(about))}")
+    for name, body in macros.items():
+        con.execute(f"CREATE OR REPLACE MACRO lake.main.{quoted(name)} {body}")
     con.execute(f"CREATE OR REPLACE VIEW lake.main.{VIEW} AS SELECT {version} AS version, {literal(digest)} AS digest")
     con.execute("COMMIT")
 
@@ -87,12 +102,16 @@ def _remember_place(con: duckdb.DuckDBPyConnection, location: Location) -> None:
         con.execute("UPDATE lake_catalog.ducklake_metadata SET value = ? WHERE key = 'data_path'", [place])
 
 
-def _check_unused(con: duckdb.DuckDBPyConnection, location: Location) -> None:
-    """LocationError if a new lake would share its data path with another: each would remove the other's orphans."""
+def check_unused(con: duckdb.DuckDBPyConnection, location: Location) -> None:
+    """LocationError if a new lake would share its data path with another: each would remove the other's orphans.
+
+    Or, what looks the same, if the catalog of these files is lost: a new one would hide them.
+    """
     found = con.execute("SELECT file FROM glob(?) LIMIT 1", [f"{location.data_path}/main/**/ducklake-*.parquet"])
     if file := found.fetchone():
         raise LocationError(
-            f"{location.data_path} holds the files of another lake ({file[0]}): choose another data path, or move them"
+            f"{location.data_path} holds the files of another lake ({file[0]}), or of one whose catalog should be at "
+            f"{location.catalog}: put that back, or choose another lake and data path"
         )
 
 
@@ -125,6 +144,7 @@ def _stored_columns(con: duckdb.DuckDBPyConnection, table: Table) -> dict[str, s
     return {str(name): str(type_) for name, type_ in found}
 
 
-def _digest(tables: Sequence[Table], views: Mapping[str, str]) -> str:
-    text = repr(([t.definition for t in tables], list(views.items()), list(OPTIONS.items())))
+def _digest(tables: Sequence[Table], views: Mapping[str, str], macros: Mapping[str, str]) -> str:
+    declared = [[t.definition for t in tables], *(list(part.items()) for part in (views, macros, OPTIONS))]
+    text = repr(declared)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,6 +1,14 @@
 -- How much of each day was polled, and what it held.
--- Grain: one row per sub-account and UTC day. Columns: sub_account_id, day; windows (polled), minutes (of the day that
--- they cover), segments, flagged (with a transcript, at the last poll); first_polled_at, last_polled_at (UTC).
+-- Grain: one row per sub-account and UTC day.
+-- Columns:
+--   sub_account_id      RingCX sub-account that was asked
+--   day                 Day in UTC
+--   windows             Windows of it that were polled
+--   minutes             Minutes of the day that these cover
+--   segments            Segments that ended in them, at the last poll
+--   flagged             Those of them with a transcript
+--   first_polled_at     When one of them was polled first [UTC]
+--   last_polled_at      When one of them was polled last [UTC]
 SELECT
     sub_account_id,
     CAST(window_start AT TIME ZONE 'UTC' AS DATE) AS day,

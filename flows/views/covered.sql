@@ -1,6 +1,10 @@
 -- The time that has been polled, as unbroken stretches.
--- Grain: one row per sub-account and stretch. Columns: sub_account_id; covered_from, covered_until (UTC, exclusive);
--- windows (how many it is made of).
+-- Grain: one row per sub-account and stretch.
+-- Columns:
+--   sub_account_id      RingCX sub-account that was asked
+--   covered_from        Where the stretch begins [UTC]
+--   covered_until       Where it ends, exclusive [UTC]
+--   windows             Windows that it is made of
 SELECT
     sub_account_id,
     min(window_start) AS covered_from,

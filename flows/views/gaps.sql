@@ -1,5 +1,10 @@
 -- Time between two polled stretches, which nobody has asked for.
--- Grain: one row per sub-account and gap. Columns: sub_account_id; gap_from, gap_until (UTC, exclusive); hours.
+-- Grain: one row per sub-account and gap.
+-- Columns:
+--   sub_account_id      RingCX sub-account that was not asked
+--   gap_from            Where the gap begins [UTC]
+--   gap_until           Where it ends, exclusive [UTC]
+--   hours               How long it is [hours]
 SELECT
     sub_account_id,
     covered_until AS gap_from,

@@ -1,7 +1,16 @@
 -- Transcripts that are still to come, and when each is asked for next.
--- Grain: one row per pending segment. Columns: sub_account_id, dialog_id, segment_id; segment_end_time (UTC), age (since
--- then, until its last attempt or first sight); attempts, last_attempt_at, next_attempt_at (UTC); said (what the last
--- attempt was told); claimed_by (the run that is asking now).
+-- Grain: one row per pending segment.
+-- Columns:
+--   sub_account_id      RingCX sub-account of the segment
+--   dialog_id           Its dialog
+--   segment_id          The segment
+--   segment_end_time    When it ended [UTC]
+--   age                 How long ago that was at the last attempt, or when it was first seen
+--   attempts            Times the transcript was asked for
+--   last_attempt_at     When it was asked for last [UTC]
+--   next_attempt_at     When it is asked for next [UTC]
+--   said                What the last attempt was told
+--   claimed_by          Run, and which of its claims, that is asking for it now
 SELECT
     sub_account_id,
     dialog_id,
