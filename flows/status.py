@@ -1,6 +1,6 @@
 """How things stand: how far each sub-account is, what is still to come, what went wrong, what may still be asked."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
@@ -57,28 +57,29 @@ AGES = (("under an hour", timedelta(hours=1)), ("under a day", timedelta(days=1)
 def read_status(lake: Lake, quotas: Quotas, now: datetime) -> Status:
     """The status as of one moment of the lake, and the quotas now."""
     with lake.read() as con:
+        return status_of(lambda sql: con.execute(sql).to_arrow_table().to_pylist(), quotas, now)
 
-        def rows(sql: str, *parameters: object) -> list[dict[str, object]]:
-            return con.execute(sql, list(parameters)).to_arrow_table().to_pylist()
 
-        stretches = rows("SELECT sub_account_id, covered_from, covered_until FROM covered ORDER BY covered_until")
-        states = rows("SELECT sub_account_id, transcript_state, count(*) AS n FROM segments GROUP BY ALL")
-        latest: dict[str, Window] = {
-            str(row["sub_account_id"]): Window(row["covered_from"], row["covered_until"])  # type: ignore[arg-type]
-            for row in stretches
-        }
-        pending = rows("SELECT segment_end_time FROM segments WHERE transcript_state = 'pending'")
-        return Status(
-            as_of=now,
-            sub_accounts=tuple(_sub_account(name, latest[name].end, states, now) for name in sorted(latest)),
-            utterances=_count(rows("SELECT count(*) AS n FROM utterances")),
-            pending=_by_age([row["segment_end_time"] for row in pending], now),  # type: ignore[misc]
-            expired=_count(rows("SELECT count(*) AS n FROM segments WHERE transcript_state = 'expired'")),
-            quarantined=_count(rows("SELECT count(*) AS n FROM quarantine")),
-            gaps=tuple(rows("SELECT * FROM gaps ORDER BY gap_from, sub_account_id")),
-            quotas=tuple(_quotas(quotas, ["transcripts", *(metadata_group(name) for name in sorted(latest))])),
-            runs=tuple(rows(RUNS_SQL)),
-        )
+def status_of(rows: Callable[[str], list[dict[str, object]]], quotas: Quotas, now: datetime) -> Status:
+    """The status of the state of the lake that `rows` asks, and the quotas now."""
+    stretches = rows("SELECT sub_account_id, covered_from, covered_until FROM covered ORDER BY covered_until")
+    states = rows("SELECT sub_account_id, transcript_state, count(*) AS n FROM segments GROUP BY ALL")
+    latest: dict[str, Window] = {
+        str(row["sub_account_id"]): Window(row["covered_from"], row["covered_until"])  # type: ignore[arg-type]
+        for row in stretches
+    }
+    pending = rows("SELECT segment_end_time FROM segments WHERE transcript_state = 'pending'")
+    return Status(
+        as_of=now,
+        sub_accounts=tuple(_sub_account(name, latest[name].end, states, now) for name in sorted(latest)),
+        utterances=_count(rows("SELECT count(*) AS n FROM utterances")),
+        pending=_by_age([row["segment_end_time"] for row in pending], now),  # type: ignore[misc]
+        expired=_count(rows("SELECT count(*) AS n FROM segments WHERE transcript_state = 'expired'")),
+        quarantined=_count(rows("SELECT count(*) AS n FROM quarantine")),
+        gaps=tuple(rows("SELECT * FROM gaps ORDER BY gap_from, sub_account_id")),
+        quotas=tuple(_quotas(quotas, ["transcripts", *(metadata_group(name) for name in sorted(latest))])),
+        runs=tuple(rows(RUNS_SQL)),
+    )
 
 
 RUNS_SQL = """

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -16,6 +16,7 @@ from sinks.errors import ChangeError, LakeUnavailable, QueryError
 from sinks.location import Location
 from sinks.lock import CheckHeld, write_lock
 from sinks.schema import Table, literal
+from sinks.time_limit import limited
 from sinks.translate import translated
 from sinks.writing import Writing
 
@@ -29,12 +30,14 @@ class Lake:
         tables: Sequence[Table],
         views: Mapping[str, str] | None = None,
         *,
+        macros: Mapping[str, str] | None = None,
         version: int = 1,
         lock_timeout_s: float = 60.0,
     ) -> None:
         self.location = location
         self.tables = {table.name: table for table in tables}
         self._views = dict(views or {})
+        self._macros = dict(macros or {})
         self._version = version
         self._lock_timeout_s = lock_timeout_s
         self._writer: duckdb.DuckDBPyConnection | None = None
@@ -46,7 +49,7 @@ class Lake:
         """Make the lake, or bring its tables, options and views up to these declarations."""
         layout.prepare_folders(self.location)
         with self._exclusive(create=True) as (con, _):
-            layout.lay_out(con, list(self.tables.values()), self._views, self._version, self.location)
+            layout.lay_out(con, list(self.tables.values()), self._views, self._macros, self._version, self.location)
 
     def commit(self, changes: Sequence[Change], message: str = "") -> dict[str, Written]:
         """All changes in one transaction, or none: how many rows of each table became what.
@@ -98,11 +101,40 @@ class Lake:
             self._drop_reader()  # a lost connection is not used again
             raise
 
+    @contextmanager
+    def read_into_files(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection that reads the lake and may write files and other databases, outside any transaction.
+
+        For the program's own SQL only.
+        """
+        with translated(self.location, sql=QueryError):
+            self._check_exists()
+            with closing(self._open(read_only=True, confined=False)) as con:
+                try:
+                    yield con
+                except BaseException:
+                    con.interrupt()
+                    raise
+
     def query(self, sql: str, parameters: Sequence[object] | Mapping[str, object] | None = None) -> pa.Table:
         """The rows of one SELECT, from anybody: see `sinks.guard` for what is refused with QueryError."""
         with self.read() as con:
             guard.check(con, sql)
             return con.execute(sql, parameters).to_arrow_table()
+
+    @contextmanager
+    def stream(
+        self, sql: str, parameters: Sequence[object] | Mapping[str, object] | None = None, *, seconds: float
+    ) -> Iterator[duckdb.DuckDBPyConnection]:
+        """As `query`, but rows come as they are asked for (`description`, `fetchmany`), for so many seconds in all."""
+        with self.read() as con, limited(con, seconds):
+            guard.check(con, sql)
+            yield con.execute(sql, parameters)
+
+    def damaged_files(self) -> list[str]:
+        """The files of the present state that are missing or not as long as the catalog says; looks at none on S3."""
+        with self.read() as con:
+            return [] if self.location.is_on_s3 else sorted(engine.damaged_files(con, self.tables))
 
     def close(self) -> None:
         """Let go of everything; the lake may be used again."""
@@ -161,15 +193,19 @@ class Lake:
                 self._reader = self._open(read_only=True)
             return self._reader
 
-    def _open(self, *, read_only: bool, create: bool = False) -> duckdb.DuckDBPyConnection:
+    def _open(self, *, read_only: bool, create: bool = False, confined: bool = True) -> duckdb.DuckDBPyConnection:
         with translated(self.location, sql=LakeUnavailable):
             con = engine.connect(self.location)
             try:
+                if create and not engine.is_made(self.location):
+                    layout.check_unused(con, self.location)  # before there is a catalog, which would look like a lake
                 engine.attach(con, self.location, read_only=read_only, create=create)
-                if read_only:
-                    guard.confine(con, self.location)
-                elif not create and layout.check_version(con, self._version, self.location) is None:
+                if not create and layout.stored_layout(con) is None:
                     raise LakeUnavailable(f"there is a catalog at {self.location}, but no tables in it yet")
+                if read_only and confined:
+                    guard.confine(con, self.location)
+                elif not read_only and not create:
+                    layout.check_version(con, self._version, self.location)
             except BaseException:
                 con.close()
                 raise
@@ -188,4 +224,6 @@ class Lake:
                 f"cannot look at {self.location.catalog}: {error.strerror}; check permissions"
             ) from error
         if not size:
-            raise LakeUnavailable(f"there is no lake at {self.location.catalog} yet")
+            raise LakeUnavailable(
+                f"there is no lake at {self.location.catalog} yet: load into it first, or set the right place"
+            )
