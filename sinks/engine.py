@@ -5,10 +5,8 @@ Memory and threads are DuckDB's own defaults, which heed cgroup limits.
 
 import importlib.util
 import os
-import sqlite3
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import closing
 from pathlib import Path
 
 import duckdb
@@ -72,17 +70,21 @@ def _preparations(location: Location) -> Iterator[str]:
         yield f"CREATE SECRET catalog (TYPE postgres, PASSWORD {literal(location.password)})"
 
 
-def is_made(location: Location) -> bool:
-    """Whether a DuckLake is there, so that attaching makes none; LocationError where a database of another kind is."""
+def is_made(con: duckdb.DuckDBPyConnection, location: Location) -> bool:
+    """Whether a DuckLake is there, so that attaching makes none; LocationError where a database of another kind is.
+
+    DuckDB looks, never Python's SQLite: that one, closing the file, would drop the locks of all of DuckDB's connections
+    in this process (they are the process's), and the catalog may be damaged under them.
+    """
     if location.kind == "postgresql":
         return True  # beside whatever else lives there: `layout.lay_out` looks once it is attached
     path = Path(location.catalog)
     if not path.exists() or not path.stat().st_size:
         return False
     try:
-        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as catalog:
-            names = {str(name) for (name,) in catalog.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    except sqlite3.Error:
+        found = con.execute("SELECT name FROM sqlite_scan(?, 'sqlite_master') WHERE type = 'table'", [str(path)])
+        names = {str(name) for (name,) in found.fetchall()}
+    except duckdb.Error:
         return True  # whatever is wrong with it, DuckDB says as well
     if names and "ducklake_metadata" not in names:
         raise LocationError(

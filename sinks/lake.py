@@ -197,7 +197,7 @@ class Lake:
         with translated(self.location, sql=LakeUnavailable):
             con = engine.connect(self.location)
             try:
-                if create and not engine.is_made(self.location):
+                if create and not engine.is_made(con, self.location):
                     layout.check_unused(con, self.location)  # before there is a catalog, which would look like a lake
                 engine.attach(con, self.location, read_only=read_only, create=create)
                 if not create and layout.stored_layout(con) is None:

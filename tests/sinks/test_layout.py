@@ -40,6 +40,19 @@ def test_a_view_is_replaced_when_its_text_changes(location: Location) -> None:
             assert lake.query("FROM v").to_pylist() == [{"n": number}]
 
 
+def test_a_macro_is_stored_replaced_and_called_by_queries(location: Location) -> None:
+    """As views are: for whoever reads the lake, under any alias, and it may call another."""
+    for number in (1, 2):
+        macros = {
+            "plus": f"(n) AS (n + {number})",
+            "above": "(least) AS TABLE SELECT id FROM segments WHERE plus(1) > least",
+        }
+        with Lake(location, [SEGMENTS], macros=macros) as lake:
+            lake.create()
+            lake.commit([Upsert(SEGMENTS, segments("a"))])
+            assert lake.query("FROM above(2)").num_rows == number - 1
+
+
 def test_a_newer_lake_is_not_written(lake: Lake, location: Location) -> None:
     """An old worker that is still running must not write what a newer release has redefined."""
     with Lake(location, [SEGMENTS, UTTERANCES], version=2) as newer:

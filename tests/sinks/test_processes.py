@@ -94,3 +94,22 @@ def test_a_writer_that_ignores_the_lock_costs_a_retry_not_a_double(lake: Lake, l
     with pytest.raises(LakeBusy):
         overtaken()
     assert lake.query("SELECT id FROM segments").to_pylist() == [{"id": "a"}]
+
+
+def held(path: Path) -> int:
+    """How many locks on a file this process holds, as Linux counts them."""
+    locks = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
+    mine = (str(os.getpid()), str(path.stat().st_ino))
+    return sum((words[-4], words[-3].split(":")[-1]) == mine for words in locks)
+
+
+@pytest.mark.skipif(not Path("/proc/locks").exists(), reason="only Linux says who holds which lock")
+def test_making_a_lake_leaves_a_readers_locks_alone(lake: Lake, location: Location) -> None:
+    """Closing the catalog in another SQLite than DuckDB's would drop them all, for they are the process's."""
+    other = Lake(location, [SEGMENTS, UTTERANCES])
+    with lake.read() as con:
+        con.execute("FROM segments")
+        before = held(Path(location.catalog))
+        other.create()
+        assert held(Path(location.catalog)) >= before > 0
+    other.close()
