@@ -2,7 +2,8 @@
 
 import io
 import sys
-from datetime import datetime, timedelta
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -23,7 +24,9 @@ from flows.settings import Settings
 from flows.status import QuotaStatus, Status
 from flows.upkeep import Upkeep
 from flows.verify import Proof
+from sinks.export import Exported
 from sinks.maintenance import Size
+from sinks.publish import Published
 
 Format = Literal["table", "json", "csv", "parquet"]
 SHOWN_ROWS, FILE_WIDTH = 1000, 240
@@ -219,6 +222,23 @@ def upkeep(done: Upkeep) -> None:
     )
     for path in did.strangers:
         console.print(Text(f"not ours, in the lake's folder: {path}; no orphan is removed until it is moved", "yellow"))
+
+
+def exported(done: Exported) -> None:
+    """What a folder of Parquet files holds now, and what of it is new."""
+    _copied(done.rows, done.bytes, done.snapshot_id, done.snapshot_at)
+    _console().print(f"{done.written:,} files written, {done.removed:,} removed", highlight=False)
+
+
+def published(done: Published) -> None:
+    """What a DuckDB file holds now."""
+    _copied(done.rows, done.bytes, done.snapshot_id, done.snapshot_at)
+
+
+def _copied(rows: Mapping[str, int], size: int, snapshot_id: int, snapshot_at: datetime) -> None:
+    counts = ", ".join(f"{count:,} {name}" for name, count in rows.items())
+    at = f"{snapshot_at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+    _console().print(f"snapshot {snapshot_id} of {at} UTC: {counts}; {_bytes(size)}", highlight=False)
 
 
 def _bytes(count: float) -> str:

@@ -10,7 +10,17 @@ The contract:
 """
 
 from sinks.changes import Append, Change, Upsert, Written
-from sinks.errors import ChangeError, LakeBusy, LakeError, LakeTooNew, LakeUnavailable, LocationError, QueryError
+from sinks.errors import (
+    ChangeError,
+    ExportError,
+    LakeBusy,
+    LakeError,
+    LakeTooNew,
+    LakeUnavailable,
+    LocationError,
+    QueryError,
+    SnapshotGone,
+)
 from sinks.lake import Lake
 from sinks.location import Location
 from sinks.schema import Table, field
@@ -19,6 +29,7 @@ __all__ = [
     "Append",
     "Change",
     "ChangeError",
+    "ExportError",
     "Lake",
     "LakeBusy",
     "LakeError",
@@ -27,6 +38,7 @@ __all__ = [
     "Location",
     "LocationError",
     "QueryError",
+    "SnapshotGone",
     "Table",
     "Upsert",
     "Written",

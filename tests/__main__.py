@@ -1,6 +1,7 @@
 """`python3 -m tests`: lint, types and the whole suite from a bare checkout; sets itself up when it has to.
 
-Arguments go to pytest (`python3 -m tests tests/sinks -k merge`), and then only pytest runs.
+The suite runs on all cores, a file at a time on each. Arguments go to pytest (`python3 -m tests tests/sinks -k merge`),
+and then only pytest runs, on one.
 """
 
 import subprocess
@@ -14,7 +15,7 @@ if __name__ == "__main__":
     programs = ensure_environment()
     arguments = sys.argv[1:]
     commands = [] if arguments else list(CHECKS)
-    commands.append(("python", "-m", "pytest", *arguments))
+    commands.append(("python", "-m", "pytest", *(arguments or ("-n", "auto", "--dist", "loadfile"))))
     for program, *rest in commands:
         done = subprocess.run([programs / program, *rest], cwd=ROOT, check=False)
         if done.returncode:

@@ -47,6 +47,7 @@ def env(lake: Path) -> dict[str, str]:
         (["query", "SELEC 1"], 1),
         (["query", "DELETE FROM segments"], 1),
         (["query", "SELECT * FROM nowhere"], 1),
+        (["query", "SELECT 1", "--format", "csv", "--output", "nowhere/rows.csv"], 1),
         (["nothing"], 2),
         (["query"], 2),
         (["ingest"], 2),

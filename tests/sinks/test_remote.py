@@ -1,5 +1,6 @@
 """The outgrown lake: a PostgreSQL catalog, files in S3. Slow, and the former only where PostgreSQL is installed."""
 
+import io
 import os
 import shutil
 import socket
@@ -11,12 +12,16 @@ from pathlib import Path
 
 import httpx
 import psycopg
+import pyarrow.parquet as pq
 import pytest
 
 from sinks import Append, Change, ChangeError, Lake, LakeBusy, LakeUnavailable, Location, LocationError, Upsert, Written
+from sinks.export import export
 from sinks.lock import write_lock
 from sinks.maintenance import maintain
-from tests.sinks.tables import ODD, SEGMENTS, UTTERANCES, segments, utterances
+from sinks.storage import open_storage
+from tests.sinks.tables import MAY, ODD, SEGMENTS, UTTERANCES, segments, utterances
+from tests.sinks.test_feed import check_all_changes
 
 pytestmark = pytest.mark.slow
 PASSWORD = "s3cr%t'p"
@@ -97,6 +102,15 @@ def test_postgresql_keeps_one_row_a_key(postgres_lake: Lake) -> None:
     assert postgres_lake.query("FROM segments").num_rows == len(ODD) + 3
 
 
+def test_postgresql_keeps_macros(address: str, tmp_path: Path) -> None:
+    """Searching in SQL needs them."""
+    macros = {"known": "(wanted) AS TABLE SELECT id FROM segments WHERE id = wanted"}
+    with Lake(Location.parse(address, str(tmp_path / "data")), [SEGMENTS], macros=macros) as lake:
+        lake.create()
+        lake.commit([Upsert(SEGMENTS, segments("a", "b"))])
+        assert lake.query("FROM known('b')").to_pylist() == [{"id": "b"}]
+
+
 def test_postgresql_is_maintained_under_a_reader(postgres_lake: Lake) -> None:
     """The same promise as beside SQLite: what a reader began with, it goes on with."""
     for number in range(6):
@@ -108,6 +122,11 @@ def test_postgresql_is_maintained_under_a_reader(postgres_lake: Lake) -> None:
         assert con.execute("SELECT count(*) FROM utterances").fetchall() == [(12,)]
     assert {name: size.files for name, size in done.after.items()} == {"segments": 1, "utterances": 1}
     assert maintain(postgres_lake, dry_run=True).after == done.after
+
+
+def test_postgresql_tells_the_same_changes(postgres_lake: Lake) -> None:
+    """The catalog is asked for snapshots, and for the files between two of them."""
+    check_all_changes(postgres_lake, 1, 8)
 
 
 def test_postgresql_rolls_a_failing_commit_back(postgres_lake: Lake) -> None:
@@ -216,6 +235,59 @@ def test_s3_is_maintained(bucket: str, tmp_path: Path) -> None:
         done = maintain(lake)
         assert (done.before["segments"].files, done.after["segments"].files) == (4, 1)
         assert lake.query("SELECT count(*) AS n FROM segments").to_pylist() == [{"n": 4}]
+
+
+def test_s3_takes_an_export(bucket: str, tmp_path: Path) -> None:
+    """And only what has changed of it; keys and place are those of the lake's own files."""
+    with Lake(Location.parse(str(tmp_path)), [SEGMENTS, UTTERANCES]) as lake:
+        lake.create()
+        lake.commit([Upsert(SEGMENTS, segments("a")), Append(UTTERANCES, utterances("a"))])
+        assert export(lake, bucket + "/out").written == 2
+        lake.commit([Upsert(SEGMENTS, segments("a", at=MAY))])
+        done = export(lake, bucket + "/out")
+        assert (done.written, done.removed, export(lake, bucket + "/out").written) == (1, 1, 0)
+        storage = open_storage(bucket + "/out")
+        assert sorted(storage.sizes()) == [
+            "manifest.json",
+            "segments/day=2026-05-15/data.parquet",
+            "utterances/day_of_export=2026-01-15/data.parquet",
+        ]
+        assert pq.read_table(io.BytesIO(storage.read("segments/day=2026-05-15/data.parquet"))).num_rows == 1
+
+
+def answer_of_a_shell(lake: Lake, address: str) -> tuple[str, str]:
+    """What DuckDB's program says to a question, and its arguments as everybody may list them."""
+    code = "import os; from sinks import *; from sinks.shell import become_shell; "
+    code += "become_shell(Lake(Location.parse(os.environ['LAKE'], os.environ['DATA']), []), ['-csv', '-noheader'])"
+    env = os.environ | {"LAKE": address, "DATA": lake.location.data_path}
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        env=env,
+        cwd=Path(__file__).parents[2],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as shell:
+        assert shell.stdin
+        assert shell.stdout
+        shell.stdin.write("SELECT id FROM segments;\n")
+        shell.stdin.flush()
+        said = shell.stdout.readline().strip()
+        listed = Path(f"/proc/{shell.pid}/cmdline").read_text()
+        shell.communicate(".quit\n")
+    return said, listed
+
+
+def test_a_shell_shows_its_secrets_to_nobody(postgres_lake: Lake, address: str, bucket: str, tmp_path: Path) -> None:
+    """Neither the catalog's password nor the object store's key is among its arguments or in a file."""
+    postgres_lake.commit([Upsert(SEGMENTS, segments("a"))])
+    with Lake(Location.parse(f"sqlite:{tmp_path}/s3.sqlite", bucket + "/shell"), [SEGMENTS, UTTERANCES]) as on_s3:
+        on_s3.create()
+        on_s3.commit([Upsert(SEGMENTS, segments("a"))])
+        for lake, place in ((on_s3, f"sqlite:{tmp_path}/s3.sqlite"), (postgres_lake, address)):
+            said, listed = answer_of_a_shell(lake, place)
+            assert (said, listed.partition("\0")[0]) == ("a", "duckdb")
+            assert "s3cr" not in listed
 
 
 def test_s3_without_keys_says_which_to_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
