@@ -80,7 +80,8 @@ async def backfill(
 ) -> Report:
     """Every window of `span` that has not been polled, then all transcripts that are due. Resumable at any point.
 
-    `only`: these sub-accounts; none named: all. `refetch`: what was polled and stored once more, too (`flows.refetch`).
+    What ingest polls meanwhile is left to it. `only`: these sub-accounts; none named: all. `refetch`: what was polled
+    and stored once more, too (`flows.refetch`).
     """
 
     def plan(sub_account_id: str, now: datetime) -> list[Window]:

@@ -2,7 +2,7 @@
 
     .venv/bin/python -m tests.bench.warehouse [UTTERANCES] [FOLDER]
 
-lake    the DuckLake, through its views
+lake    the DuckLake, through its views, a transaction for each question
 plain   the same rows in the tables of one .duckdb file, under the same views
 dlt     the same rows as dlt 1.31 lays them out in a .duckdb file (`interaction_metadata`, `transcripts` and the child
         table `transcripts__transcript` with `_dlt_id`, `_dlt_parent_id`, `_dlt_list_idx`, epoch milliseconds as text),
@@ -113,6 +113,11 @@ def dlt_file(lake: Lake, path: Path) -> None:
             con.execute(f"CREATE VIEW {name} AS {body}")
 
 
+def _read(lake: Lake, sql: str) -> object:
+    with lake.read() as con:
+        return con.execute(sql).to_arrow_table()
+
+
 def seconds(ask: Callable[[str], object], sql: str) -> float:
     """How long one answer takes, fetched whole."""
     began = time.perf_counter()
@@ -138,7 +143,7 @@ def compare(lake: Lake, folder: Path, utterances: int) -> None:
     for con in peers.values():
         con.execute("SET TimeZone = 'UTC'")
     ask: dict[str, Callable[[str], object]] = {
-        "lake": lake.query,
+        "lake": lambda sql: _read(lake, sql),
         **{name: lambda sql, con=con: con.execute(sql).to_arrow_table() for name, con in peers.items()},  # type: ignore[misc]
     }
     print(f"{utterances:,} utterances; median of {ROUNDS}, seconds and ratio to plain")
