@@ -1,0 +1,1 @@
+"""The commands, a module for each kind of user. They parse, call and print; `flows.cli` puts them together."""
