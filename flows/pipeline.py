@@ -24,6 +24,7 @@ import pyarrow as pa
 from connectors.errors import Blocked, ConnectorError, Denied, NotReady
 from flows import outcomes, tables
 from flows.claims import given_back
+from flows.columns import INSTANT
 from flows.outcomes import Claim, Outcome, Patience
 from flows.ports import Source, Store
 from flows.tally import Tally
@@ -210,7 +211,7 @@ class Run:
             return []
         self._claims += 1
         claim = f"{job.run_id}/{self._claims}"
-        lease = pa.repeat(pa.scalar(now + job.claim_for, tables.INSTANT), due.num_rows)
+        lease = pa.repeat(pa.scalar(now + job.claim_for, INSTANT), due.num_rows)
         rows = due.append_column("next_attempt_at", lease)
         rows = rows.append_column("claimed_by", pa.repeat(claim, due.num_rows))
         taken = Upsert(

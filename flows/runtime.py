@@ -113,6 +113,10 @@ def open_quotas(settings: Settings, clock: Callable[[], float] = time.time, *, i
         "metadata": settings.ringcx_metadata_limits,
         "auth": settings.ringcx_auth_limits,
         "admin": settings.ringcx_admin_limits,
+        "media-control": settings.ringcx_media_control_limits,
+        "recordings": settings.ringcx_recording_limits,
+        "summaries": settings.ringcx_summary_limits,
+        "ai": settings.ringcx_ai_limits,
     }
     stand_back = {"transcripts": 0, "metadata": settings.ringcx_reserve} if in_background else None
     return Quotas(settings.state_folder / "quotas", limits, clock, stand_back)

@@ -16,6 +16,7 @@ from connectors.limits import Limit, parse_limits
 
 Limits = Annotated[tuple[Limit, ...], NoDecode]
 DEFAULT_LAKE = "lake"
+LIMITED = ("transcript", "metadata", "auth", "admin", "media_control", "recording", "summary", "ai")
 
 
 class SettingsError(Exception):
@@ -101,6 +102,70 @@ class Settings(BaseSettings):
         default_factory=lambda: user_state_path("ringcx-etl"),
         description="Folder for what processes with the same credentials share: quota logs and tokens.",
     )
+    ringcx_audio_path: Path = Field(Path("audio"), description="Folder for the audio of calls.")
+    ringcx_media_control_limits: Limits = Field(
+        parse_limits("60/60"), description="Stream starts and stops, requests/seconds. RingCX documents none."
+    )
+    ringcx_profile_path: str = Field(
+        "/platform/api/media/product",
+        pattern=r"^(/[\w.-]+)+$",
+        description="Where RingCX keeps streaming profiles; older accounts: `/media-distributor/product`. Path.",
+    )
+    ringcx_recordings: bool = Field(False, description="Whether the schedule also downloads recordings.")
+    ringcx_recording_limits: Limits = Field(
+        parse_limits("120/60"), description="Recording requests/seconds, several separated by commas."
+    )
+    ringcx_recording_ready_seconds: float = Field(
+        900.0, ge=0, description="How long after a segment's end its recording is first asked for. Seconds."
+    )
+    ringcx_summaries: bool = Field(False, description="Whether the schedule also fetches summaries.")
+    ringcx_summary_limits: Limits = Field(
+        parse_limits("120/60"), description="Summary requests/seconds, several separated by commas."
+    )
+    ringcx_transcribe: bool = Field(
+        False, description="Whether the schedule also puts audio without a transcript through speech to text."
+    )
+    ringcx_transcribe_engine: Literal["pocketsphinx", "ringcentral-ai", "google"] = Field(
+        "pocketsphinx", description="Who hears it: pocketsphinx (here, offline), ringcentral-ai or google."
+    )
+    ringcx_transcribe_minutes: float = Field(
+        60.0, gt=0, description="Budget of one run of speech to text. Minutes of audio."
+    )
+    ringcx_transcribe_language: str = Field("en-US", description="Language that is spoken. BCP 47.")
+    ringcx_ai_limits: Limits = Field(
+        parse_limits("30/60"), description="AI API requests/seconds. RingCentral documents none; ours is careful."
+    )
+    ringcx_webhook_url: str = Field(
+        "", description="Public address of `ringcx-etl webhook`, for the AI API's answers. Absent: it is asked. URL."
+    )
+    ringcx_webhook_port: int = Field(8500, ge=0, le=65535, description="Port of `ringcx-etl webhook`.")
+    ringcx_receive_host: str = Field("127.0.0.1", description="Address that `ringcx-etl receive` listens on.")
+    ringcx_receive_wss_port: int = Field(8443, ge=0, le=65535, description="Its port for WSS; 0: any free one.")
+    ringcx_receive_grpc_port: int = Field(
+        10443, ge=0, le=65535, description="Its port for gRPC; RingCX wants 443 or 10443; 0: any free one."
+    )
+    ringcx_receive_url: str = Field(
+        "", description="Public address of the receiver, for `ringcx-etl stream start`: `wss://...` or `grpcs://...`."
+    )
+    ringcx_receive_certificate: Path = Field(
+        Path("receiver.crt"), description="The receiver's TLS certificate, with its chain. PEM file."
+    )
+    ringcx_receive_key: Path = Field(Path("receiver.key"), description="The key of that certificate. PEM file.")
+    ringcx_receive_tokens: SecretStr = Field(
+        SecretStr(""), description="Tokens, or secrets of streaming profiles, that callers may show; comma list."
+    )
+    ringcx_receive_calls: int = Field(500, ge=1, description="Calls received at once; more are refused.")
+    ringcx_receive_seconds: float = Field(14400.0, gt=0, description="Longest call that is received. Seconds.")
+    ringcx_receive_idle_seconds: float = Field(
+        60.0, gt=0, description="Silence of a connection after which a call counts as cut. Seconds."
+    )
+    ringcx_receive_message_bytes: int = Field(65536, ge=1024, description="Longest message of a stream. Bytes.")
+    ringcx_receive_reorder_chunks: int = Field(
+        50, ge=0, description="How many chunks later a chunk may come and still find its place."
+    )
+    ringcx_receive_grace_seconds: float = Field(
+        10.0, ge=0, description="How long running calls may go on when the receiver is told to end. Seconds."
+    )
     ringcx_log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "WARNING", description="Least severe log line that is shown."
     )
@@ -117,7 +182,8 @@ class Settings(BaseSettings):
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
     @field_validator(
-        "ringcx_transcript_limits", "ringcx_metadata_limits", "ringcx_auth_limits", "ringcx_admin_limits", mode="before"
+        *(f"ringcx_{group}_limits" for group in LIMITED),
+        mode="before",
     )
     @classmethod
     def _limits(cls, value: object) -> object:

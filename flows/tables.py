@@ -6,84 +6,59 @@ Grain, key and every column's meaning are declared here; the data dictionary and
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import TypeAlias
 
 import msgspec
 import pyarrow as pa
 
-from connectors.ringcx.records import Listing, Problem, Segment, Utterance, wire_name
+from connectors.ringcx.records import Listing, Problem, Segment, Utterance
+from flows.calls.tables import CALL_TABLES
+from flows.columns import INSTANT, KEY_FIELDS, SEGMENT_KEY, from_metadata, from_transcript, ours
 from flows.windows import Window
-from sinks.schema import Table, field
-
-Field: TypeAlias = "pa.Field[pa.DataType]"
-INSTANT = pa.timestamp("us", tz="UTC")
-SEGMENT_KEY = ("sub_account_id", "dialog_id", "segment_id")
-
-METADATA = "RingCX interaction-metadata"
-TRANSCRIPT = "RingCX transcripts"
-OURS = "ringcx-etl"
+from sinks.schema import Table
 
 # A transcript's states. Every one but the last four is asked for again.
 ABSENT, PENDING, STORED, EMPTY, REJECTED, EXPIRED = "absent", "pending", "stored", "empty", "rejected", "expired"
 
 
-def _metadata(name: str, kind: pa.DataType, description: str, unit: str = "", *, nullable: bool = True) -> Field:
-    return field(name, kind, description, unit=unit, source=f"{METADATA}: {wire_name(name)}", nullable=nullable)
-
-
-def _spoken(name: str, kind: pa.DataType, description: str, wire: str = "", unit: str = "") -> Field:
-    return field(name, kind, description, unit=unit, source=f"{TRANSCRIPT}: {wire or wire_name(name)}")
-
-
-def _ours(name: str, kind: pa.DataType, description: str, unit: str = "", *, nullable: bool = True) -> Field:
-    return field(name, kind, description, unit=unit, source=OURS, nullable=nullable)
-
-
-KEY_FIELDS = [
-    _metadata("sub_account_id", pa.string(), "RingCX sub-account that the segment belongs to", nullable=False),
-    _metadata("dialog_id", pa.string(), "Whole interaction: one call or chat", nullable=False),
-    _metadata("segment_id", pa.string(), "One participant's leg; repeats under other dialogs", nullable=False),
-]
-
 METADATA_FIELDS = [
     *KEY_FIELDS,
-    _metadata("interaction_id", pa.string(), "Older id (UII) that ties call legs together"),
-    _metadata("channel_id", pa.string(), "Channel the interaction came through"),
-    _metadata("channel_type", pa.string(), "VOICE, EMAIL, MESSENGER, ENGAGE_MESSAGING, ..."),
-    _metadata("channel_class", pa.string(), "VOICE or DIGITAL"),
-    _metadata("channel_endpoint_address", pa.string(), "The company's number or address"),
-    _metadata("contact_endpoint_address", pa.string(), "The contact's number or address"),
-    _metadata("dialog_origination", pa.string(), "INBOUND or OUTBOUND"),
-    _metadata("dialog_start_time", INSTANT, "When the dialog began", "UTC"),
-    _metadata("dialog_end_time", INSTANT, "When the dialog ended", "UTC"),
-    _metadata("dialog_duration_ms", pa.int64(), "How long the dialog lasted", "ms"),
-    _metadata("segment_type", pa.string(), "AGENT, BOT or IVR"),
-    _metadata("segment_participant_id", pa.string(), "Agent, bot or IVR of the segment"),
-    _metadata("segment_participant_rc_extension_id", pa.string(), "RingCentral extension of the agent"),
-    _metadata("segment_start_time", INSTANT, "When the segment began", "UTC"),
-    _metadata("segment_end_time", INSTANT, "When the segment ended; what windows select by", "UTC", nullable=False),
-    _metadata("segment_duration_ms", pa.int64(), "How long the segment lasted", "ms"),
-    _metadata("segment_agent_group_id", pa.string(), "Agent group"),
-    _metadata("system_disposition", pa.string(), "ANSWER, ABANDON, BUSY, MACHINE, ..."),
-    _metadata("agent_disposition", pa.string(), "Disposition that the agent chose"),
-    _metadata("agent_notes", pa.string(), "Notes that the agent wrote"),
-    _metadata("has_recording", pa.bool_(), "RingCX has a recording"),
-    _metadata("has_transcript", pa.bool_(), "RingCX has, or will have, a transcript"),
-    _metadata("segment_events", pa.json_(), "Recording starts and stops, as sent"),
-    _ours("extra", pa.json_(), "Fields of the metadata that we do not know"),
+    from_metadata("interaction_id", pa.string(), "Older id (UII) that ties call legs together"),
+    from_metadata("channel_id", pa.string(), "Channel the interaction came through"),
+    from_metadata("channel_type", pa.string(), "VOICE, EMAIL, MESSENGER, ENGAGE_MESSAGING, ..."),
+    from_metadata("channel_class", pa.string(), "VOICE or DIGITAL"),
+    from_metadata("channel_endpoint_address", pa.string(), "The company's number or address"),
+    from_metadata("contact_endpoint_address", pa.string(), "The contact's number or address"),
+    from_metadata("dialog_origination", pa.string(), "INBOUND or OUTBOUND"),
+    from_metadata("dialog_start_time", INSTANT, "When the dialog began", "UTC"),
+    from_metadata("dialog_end_time", INSTANT, "When the dialog ended", "UTC"),
+    from_metadata("dialog_duration_ms", pa.int64(), "How long the dialog lasted", "ms"),
+    from_metadata("segment_type", pa.string(), "AGENT, BOT or IVR"),
+    from_metadata("segment_participant_id", pa.string(), "Agent, bot or IVR of the segment"),
+    from_metadata("segment_participant_rc_extension_id", pa.string(), "RingCentral extension of the agent"),
+    from_metadata("segment_start_time", INSTANT, "When the segment began", "UTC"),
+    from_metadata("segment_end_time", INSTANT, "When the segment ended; what windows select by", "UTC", nullable=False),
+    from_metadata("segment_duration_ms", pa.int64(), "How long the segment lasted", "ms"),
+    from_metadata("segment_agent_group_id", pa.string(), "Agent group"),
+    from_metadata("system_disposition", pa.string(), "ANSWER, ABANDON, BUSY, MACHINE, ..."),
+    from_metadata("agent_disposition", pa.string(), "Disposition that the agent chose"),
+    from_metadata("agent_notes", pa.string(), "Notes that the agent wrote"),
+    from_metadata("has_recording", pa.bool_(), "RingCX has a recording"),
+    from_metadata("has_transcript", pa.bool_(), "RingCX has, or will have, a transcript"),
+    from_metadata("segment_events", pa.json_(), "Recording starts and stops, as sent"),
+    ours("extra", pa.json_(), "Fields of the metadata that we do not know"),
 ]
 
 LIFECYCLE_FIELDS = [
-    _ours("transcript_state", pa.string(), "absent, pending, stored, empty, rejected or expired", nullable=False),
-    _ours("transcript_attempts", pa.int32(), "Times the transcript was asked for", "requests"),
-    _ours("next_attempt_at", INSTANT, "When a pending transcript is asked for next", "UTC"),
-    _ours("claimed_by", pa.string(), "Run, and which of its claims, that is asking for it now; until next_attempt_at"),
-    _ours("transcript_error", pa.string(), "What the last attempt that brought nothing was told"),
-    _ours("utterance_count", pa.int32(), "Utterances stored for it", "utterances"),
-    _ours("quarantined_count", pa.int32(), "Utterances of it that are in quarantine", "utterances"),
-    _ours("transcript_at", INSTANT, "When its transcript was last asked for", "UTC"),
-    _ours("refetch_asked_at", INSTANT, "When a backfill asked for a stored one once more; until it has been", "UTC"),
-    _ours("first_seen_at", INSTANT, "When metadata listed it first", "UTC"),
+    ours("transcript_state", pa.string(), "absent, pending, stored, empty, rejected or expired", nullable=False),
+    ours("transcript_attempts", pa.int32(), "Times the transcript was asked for", "requests"),
+    ours("next_attempt_at", INSTANT, "When a pending transcript is asked for next", "UTC"),
+    ours("claimed_by", pa.string(), "Run, and which of its claims, that is asking for it now; until next_attempt_at"),
+    ours("transcript_error", pa.string(), "What the last attempt that brought nothing was told"),
+    ours("utterance_count", pa.int32(), "Utterances stored for it", "utterances"),
+    ours("quarantined_count", pa.int32(), "Utterances of it that are in quarantine", "utterances"),
+    ours("transcript_at", INSTANT, "When its transcript was last asked for", "UTC"),
+    ours("refetch_asked_at", INSTANT, "When a backfill asked for a stored one once more; until it has been", "UTC"),
+    ours("first_seen_at", INSTANT, "When metadata listed it first", "UTC"),
 ]
 
 SEGMENTS = Table(
@@ -99,16 +74,16 @@ UTTERANCES = Table(
     pa.schema(
         [
             *KEY_FIELDS,
-            _ours("seq", pa.int32(), "Place in the platform's order, from 0", nullable=False),
-            _spoken("spoken_at", INSTANT, "When it was said or written", "timestamp", "UTC, ms"),
-            _spoken("participant_id", pa.string(), "Who said it"),
-            _spoken("participant_name", pa.string(), "Their name, where RingCX has it"),
-            _spoken("participant_type", pa.string(), "agent, contact or bot, where RingCX says so"),
-            _spoken("rc_user_id", pa.string(), "Their RingCentral user id"),
-            _spoken("message", pa.string(), "What was said, byte for byte"),
-            _ours("words", pa.int32(), "Words of it, by white space", "words"),
-            _ours("extra", pa.json_(), "Fields of the line that we do not know"),
-            _ours("segment_day", pa.date32(), "Day its segment ended when it was stored: keeps a transcript together"),
+            ours("seq", pa.int32(), "Place in the platform's order, from 0", nullable=False),
+            from_transcript("spoken_at", INSTANT, "When it was said or written", "timestamp", "UTC, ms"),
+            from_transcript("participant_id", pa.string(), "Who said it"),
+            from_transcript("participant_name", pa.string(), "Their name, where RingCX has it"),
+            from_transcript("participant_type", pa.string(), "agent, contact or bot, where RingCX says so"),
+            from_transcript("rc_user_id", pa.string(), "Their RingCentral user id"),
+            from_transcript("message", pa.string(), "What was said, byte for byte"),
+            ours("words", pa.int32(), "Words of it, by white space", "words"),
+            ours("extra", pa.json_(), "Fields of the line that we do not know"),
+            ours("segment_day", pa.date32(), "Day its segment ended when it was stored: keeps a transcript together"),
         ]
     ),
     partition_by=("segment_day",),
@@ -119,16 +94,16 @@ WINDOWS = Table(
     "windows",
     pa.schema(
         [
-            _ours("sub_account_id", pa.string(), "RingCX sub-account that was asked", nullable=False),
-            _ours("window_start", INSTANT, "Where the window begins", "UTC", nullable=False),
-            _ours("window_end", INSTANT, "Where it ends, exclusive", "UTC", nullable=False),
-            _ours("polled_at", INSTANT, "When it was asked for last", "UTC", nullable=False),
-            _ours("first_polled_at", INSTANT, "When it was asked for first", "UTC"),
-            _ours("polls", pa.int32(), "Times it was asked for", "requests"),
-            _ours("segments", pa.int32(), "Segments that ended in it, at the last poll", "segments"),
-            _ours("flagged", pa.int32(), "Those of them with hasTranscript", "segments"),
-            _ours("purpose", pa.string(), "Kind of run that asked for it first: ingest or backfill"),
-            _ours("run_id", pa.string(), "Run that asked for it last"),
+            ours("sub_account_id", pa.string(), "RingCX sub-account that was asked", nullable=False),
+            ours("window_start", INSTANT, "Where the window begins", "UTC", nullable=False),
+            ours("window_end", INSTANT, "Where it ends, exclusive", "UTC", nullable=False),
+            ours("polled_at", INSTANT, "When it was asked for last", "UTC", nullable=False),
+            ours("first_polled_at", INSTANT, "When it was asked for first", "UTC"),
+            ours("polls", pa.int32(), "Times it was asked for", "requests"),
+            ours("segments", pa.int32(), "Segments that ended in it, at the last poll", "segments"),
+            ours("flagged", pa.int32(), "Those of them with hasTranscript", "segments"),
+            ours("purpose", pa.string(), "Kind of run that asked for it first: ingest or backfill"),
+            ours("run_id", pa.string(), "Run that asked for it last"),
         ]
     ),
     key=("sub_account_id", "window_start", "window_end"),
@@ -139,16 +114,16 @@ QUARANTINE = Table(
     "quarantine",
     pa.schema(
         [
-            _ours("item_id", pa.string(), "Digest of the item and where it came from", nullable=False),
-            _ours("kind", pa.string(), "segment, utterance or transcript", nullable=False),
-            _ours("sub_account_id", pa.string(), "RingCX sub-account that was asked"),
-            _ours("dialog_id", pa.string(), "Dialog, where it is known"),
-            _ours("segment_id", pa.string(), "Segment, where it is known"),
-            _ours("position", pa.int32(), "Place in the answer, from 0"),
-            _ours("reason", pa.string(), "Why it could not be understood"),
-            _ours("raw", pa.string(), "The item as it came"),
-            _ours("quarantined_at", INSTANT, "When it was seen first", "UTC"),
-            _ours("run_id", pa.string(), "Run that saw it first"),
+            ours("item_id", pa.string(), "Digest of the item and where it came from", nullable=False),
+            ours("kind", pa.string(), "segment, utterance or transcript", nullable=False),
+            ours("sub_account_id", pa.string(), "RingCX sub-account that was asked"),
+            ours("dialog_id", pa.string(), "Dialog, where it is known"),
+            ours("segment_id", pa.string(), "Segment, where it is known"),
+            ours("position", pa.int32(), "Place in the answer, from 0"),
+            ours("reason", pa.string(), "Why it could not be understood"),
+            ours("raw", pa.string(), "The item as it came"),
+            ours("quarantined_at", INSTANT, "When it was seen first", "UTC"),
+            ours("run_id", pa.string(), "Run that saw it first"),
         ]
     ),
     key=("item_id",),
@@ -158,34 +133,34 @@ RUNS = Table(
     "runs",
     pa.schema(
         [
-            _ours("run_id", pa.string(), "Id of the run", nullable=False),
-            _ours("kind", pa.string(), "ingest, backfill, reconcile or maintain", nullable=False),
-            _ours("state", pa.string(), "running, done, failed or killed", nullable=False),
-            _ours("started_at", INSTANT, "When it began", "UTC"),
-            _ours("finished_at", INSTANT, "When it ended", "UTC"),
-            _ours("windows_polled", pa.int32(), "Windows covered by its polls", "windows"),
-            _ours("segments_read", pa.int64(), "Segments that RingCX listed", "segments"),
-            _ours("segments_loaded", pa.int64(), "Those that were new or had changed", "segments"),
-            _ours("segments_skipped", pa.int64(), "Those already stored just so", "segments"),
-            _ours("segments_quarantined", pa.int64(), "Those that could not be understood", "segments"),
-            _ours("transcripts_stored", pa.int64(), "Transcripts stored", "transcripts"),
-            _ours("transcripts_not_ready", pa.int64(), "Transcripts that were not there yet", "transcripts"),
-            _ours("transcripts_rejected", pa.int64(), "Transcripts that RingCX will never give", "transcripts"),
-            _ours("transcripts_expired", pa.int64(), "Transcripts still missing when retention ended", "transcripts"),
-            _ours("utterances_read", pa.int64(), "Utterances that RingCX sent", "utterances"),
-            _ours("utterances_loaded", pa.int64(), "Those stored", "utterances"),
-            _ours("utterances_skipped", pa.int64(), "Those of transcripts that another run had stored", "utterances"),
-            _ours("utterances_quarantined", pa.int64(), "Those that could not be understood", "utterances"),
-            _ours("requests", pa.json_(), "Requests by quota group and answer"),
-            _ours("unknown_fields", pa.json_(), "Fields that we do not know, and how often they came"),
-            _ours("error", pa.string(), "Why it failed, or what it had to leave out"),
-            _ours("version", pa.string(), "Version of ringcx-etl"),
+            ours("run_id", pa.string(), "Id of the run", nullable=False),
+            ours("kind", pa.string(), "ingest, backfill, reconcile or maintain", nullable=False),
+            ours("state", pa.string(), "running, done, failed or killed", nullable=False),
+            ours("started_at", INSTANT, "When it began", "UTC"),
+            ours("finished_at", INSTANT, "When it ended", "UTC"),
+            ours("windows_polled", pa.int32(), "Windows covered by its polls", "windows"),
+            ours("segments_read", pa.int64(), "Segments that RingCX listed", "segments"),
+            ours("segments_loaded", pa.int64(), "Those that were new or had changed", "segments"),
+            ours("segments_skipped", pa.int64(), "Those already stored just so", "segments"),
+            ours("segments_quarantined", pa.int64(), "Those that could not be understood", "segments"),
+            ours("transcripts_stored", pa.int64(), "Transcripts stored", "transcripts"),
+            ours("transcripts_not_ready", pa.int64(), "Transcripts that were not there yet", "transcripts"),
+            ours("transcripts_rejected", pa.int64(), "Transcripts that RingCX will never give", "transcripts"),
+            ours("transcripts_expired", pa.int64(), "Transcripts still missing when retention ended", "transcripts"),
+            ours("utterances_read", pa.int64(), "Utterances that RingCX sent", "utterances"),
+            ours("utterances_loaded", pa.int64(), "Those stored", "utterances"),
+            ours("utterances_skipped", pa.int64(), "Those of transcripts that another run had stored", "utterances"),
+            ours("utterances_quarantined", pa.int64(), "Those that could not be understood", "utterances"),
+            ours("requests", pa.json_(), "Requests by quota group and answer"),
+            ours("unknown_fields", pa.json_(), "Fields that we do not know, and how often they came"),
+            ours("error", pa.string(), "Why it failed, or what it had to leave out"),
+            ours("version", pa.string(), "Version of ringcx-etl"),
         ]
     ),
     key=("run_id",),
 )
 
-TABLES = (SEGMENTS, UTTERANCES, WINDOWS, QUARANTINE, RUNS)
+TABLES = (SEGMENTS, UTTERANCES, WINDOWS, QUARANTINE, RUNS, *CALL_TABLES)
 
 # What a poll may change in a stored segment: the metadata, and the state when the flag has come on since.
 _FLAG_CAME_ON = "t.transcript_state = 'absent' AND s.transcript_state = 'pending'"

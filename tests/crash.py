@@ -23,7 +23,8 @@ import httpx
 import pyarrow as pa
 
 from connectors.sandbox import LogRecord
-from flows import cli, tables
+from flows import tables
+from flows.columns import INSTANT
 from flows.runtime import open_lake
 from flows.settings import load_settings
 from sinks.changes import Upsert
@@ -177,7 +178,7 @@ class CrashTest:
 
     def _command(self, rng: random.Random) -> tuple[str, ...]:
         commands = [("backfill", *_span(self.start, self.end)), ("ingest",), ("reconcile", "--days", "0.5")]
-        commands += [("maintain",)] if hasattr(cli, "maintain") and self._is_made() else []
+        commands += [("maintain",)] if self._is_made() else []
         return rng.choices(commands, (4, 3, 2, 2)[: len(commands)])[0]
 
     def _start(
@@ -315,7 +316,7 @@ class CrashTest:
         """Make pending transcripts due that wait for their next attempt: how many. What is claimed stays claimed."""
         waiting = self.lake.query(WAITING_SQL, [self.start, self.end])
         if waiting.num_rows and self._is_rough:
-            instant = pa.scalar(datetime.now(UTC), tables.INSTANT)
+            instant = pa.scalar(datetime.now(UTC), INSTANT)
             now = waiting.append_column("next_attempt_at", pa.repeat(instant, waiting.num_rows))
             update = {"next_attempt_at": "s.next_attempt_at"}
             self.lake.commit([Upsert(tables.SEGMENTS, now, update=update, insert=False)])

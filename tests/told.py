@@ -9,6 +9,7 @@ from typing import TypeAlias
 import pyarrow as pa
 
 from flows import tables
+from flows.columns import SEGMENT_KEY
 from flows.dictionary import macro_bodies, view_bodies
 from sinks.changes import Append, Upsert
 from sinks.lake import Lake
@@ -52,7 +53,7 @@ def commit(lake: Lake, segments: Sequence[dict[str, object]], said: Mapping[tupl
             began, ended = row["segment_start_time"], row["segment_end_time"]
             assert isinstance(began, datetime)
             assert isinstance(ended, datetime)
-            line = {name: row[name] for name in tables.SEGMENT_KEY}
+            line = {name: row[name] for name in SEGMENT_KEY}
             line |= {"seq": seq, "spoken_at": began + timedelta(seconds=seconds), "participant_type": who}
             line |= {"participant_id": called, "participant_name": called, "message": message}
             lines.append(line | {"words": len(message.split()), "segment_day": ended.date()})

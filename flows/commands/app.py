@@ -1,4 +1,4 @@
-"""What all commands share: the application that they are part of, their settings, their complaints, a run's progress."""
+"""What all commands share: the application that they are part of, settings, complaints, a run's progress."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

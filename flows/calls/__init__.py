@@ -1,0 +1,1 @@
+"""Calls beyond their transcripts: live streams, recordings, summaries, speech to text."""
