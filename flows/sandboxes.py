@@ -17,6 +17,12 @@ HOUR_S, DAY_S = 3600.0, 86400.0
 
 # Everything that the platform is known to do wrong, each often enough to be met in a small account.
 EVERY_FAULT = Faults(
+    transient_groups=("metadata", "transcripts", "recordings", "summaries"),
+    job_fail_share=0.05,
+    job_silent_share=0.05,
+    job_twice_share=0.05,
+    job_early_share=0.05,
+    job_expired_share=0.02,
     late_metadata_share=0.03,
     late_metadata_s=900,
     late_flag_share=0.03,
@@ -59,6 +65,8 @@ def run(config: SandboxConfig, port: int, corpus: Path | None, days: float, dial
         console.print(f"# A RingCX sandbox with sub-accounts {accounts}; Ctrl-C ends it. Settings that point at it:")
         for name, value in point_at(config, base_url).items():
             console.print(f"export {name}={value}")
+        console.print("# A call that is live from then on, to be streamed with `ringcx-etl stream start call-1`:")
+        console.print(f"""# curl -d '{{"dialogId": "call-1", "segmentId": "leg-1"}}' {base_url}/_sandbox/calls""")
 
     serve_forever(config, port=port, ready=ready)
     return 0

@@ -7,7 +7,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 MODULES = sorted(path for room in ("flows", "connectors", "sinks") for path in (ROOT / room).rglob("*.py"))
-CLIENT = ("connectors.http", "connectors.limits", "connectors.errors", "connectors.ringcx")
+CLIENT_PARTS = ("answers", "errors", "http", "journey", "limits", "receivers", "ringcentral", "ringcx", "speech", "wav")
+CLIENT = tuple(f"connectors.{name}" for name in CLIENT_PARTS)
 
 
 def imports_of(path: Path) -> set[str]:

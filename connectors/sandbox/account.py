@@ -19,6 +19,8 @@ from connectors.sandbox.words import FIRST, LAST, conversation
 BUCKET_MS = 900_000
 LONGEST_TAIL_MS = 540_000  # the last leg of a dialog ends at most this much later than any other leg
 DEFAULT_SUB_ACCOUNTS = (SubAccount("99999999", "Main contact centre"), SubAccount("99999998", "After-sales"))
+LONGEST_DIALOG_BUCKETS = 4  # a dialog ends at most so many buckets after its first leg began
+START_OF_ID = re.compile(r"(?:p-v|d)-[0-9a-f]+-(\d+)-")
 BUCKET_OF_ID = re.compile(r"(?:s-v|d)-([0-9a-f]{8})")
 ODD_ENDINGS = ("/a b", "?x=1&y=2", "#1", "/../x", "'\"", "%2F", "+é中", "\\;:@", "/", "..")
 
@@ -100,6 +102,17 @@ class GeneratedAccount:
         for index in self._buckets(self._start_ms, until_ms + LONGEST_TAIL_MS):
             found = (s for s in self._bucket(sub_account_id, index).values() if s.end_ms < until_ms)
             yield from sorted(found, key=lambda segment: segment.end_ms)
+
+    def with_segment_id(self, sub_account_id: str, segment_id: str) -> Iterator[Segment]:
+        """The segments with this id, of whatever dialogs: searched for around the beginning that the id shows."""
+        began = START_OF_ID.match(segment_id)
+        if began is None:
+            return
+        first = int(began[1]) // BUCKET_MS
+        until_ms = (first + LONGEST_DIALOG_BUCKETS + 1) * BUCKET_MS
+        for index in self._buckets(first * BUCKET_MS, until_ms):
+            found = self._bucket(sub_account_id, index).values()
+            yield from (segment for segment in found if segment.segment_id == segment_id)
 
     def _buckets(self, start_ms: int, end_ms: int) -> range:
         stop_ms = end_ms if self._end_ms is None else min(end_ms, self._end_ms)

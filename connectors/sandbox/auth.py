@@ -48,9 +48,8 @@ def oauth_token(world: World, call: Call) -> Reply:
 
 def platform_account(world: World, call: Call) -> Reply:
     """The RingCentral account of the token; its `id` is the rcAccountId."""
-    if not world.platform_tokens.is_valid(call.bearer, call.now):
-        body = {"errorCode": "TokenInvalid", "message": "Token not found", "errors": [{"errorCode": "OAU-213"}]}
-        return Reply(401, msgspec.json.encode(body))
+    if refusal := platform_door(world, call):
+        return refusal
     return replies.ok({"id": world.config.rc_account_id, "mainNumber": "+16505550100", "status": "Confirmed"})
 
 
@@ -108,7 +107,37 @@ def _basic(authorization: str) -> tuple[str, str] | None:
     return name, secret
 
 
-def has_ringcx_token(world: World, call: Call) -> bool:
-    """Whether the bearer token is the static one or a RingCX token that has not expired."""
-    token = call.bearer
-    return bool(token) and (token == world.config.static_token or world.ringcx_tokens.is_valid(token, call.now))
+def open_door(world: World, call: Call) -> None:
+    """Everybody may ask."""
+
+
+def ringcx_door(world: World, call: Call) -> Reply | None:
+    """401 unless the bearer token is a RingCX token."""
+    return None if _is_ringcx(world, call.bearer, call.now) else replies.error(401, call.uri, call.now_ms)
+
+
+def cookie_door(world: World, call: Call) -> Reply | None:
+    """401 unless the cookie `access_token` is a RingCX token; `Authorization` counts for nothing here (summaries)."""
+    return None if _is_ringcx(world, call.cookie_token, call.now) else replies.error(401, call.uri, call.now_ms)
+
+
+def platform_door(world: World, call: Call) -> Reply | None:
+    """401 unless the bearer token is a RingCentral token."""
+    if world.platform_tokens.is_valid(call.bearer, call.now):
+        return None
+    body = {"errorCode": "TokenInvalid", "message": "Token not found", "errors": [{"errorCode": "OAU-213"}]}
+    return Reply(401, msgspec.json.encode(body))
+
+
+def media_door(world: World, call: Call) -> Reply | None:
+    """401 unless the bearer token, or `access_token` in the address, is a token of either kind (seed 004)."""
+    tokens = (call.bearer, call.query_token)
+    is_known = any(
+        _is_ringcx(world, token, call.now) or world.platform_tokens.is_valid(token, call.now) for token in tokens
+    )
+    return None if is_known else replies.error(401, call.uri, call.now_ms)
+
+
+def _is_ringcx(world: World, token: str, now: float) -> bool:
+    """Whether it is the static token or a RingCX token that has not expired."""
+    return bool(token) and (token == world.config.static_token or world.ringcx_tokens.is_valid(token, now))

@@ -3,9 +3,14 @@
 from typing import NamedTuple
 from urllib.parse import parse_qs
 
+from connectors.sandbox.ai.jobs import Jobs
+from connectors.sandbox.background import Background
+from connectors.sandbox.calls.live import LiveCalls
 from connectors.sandbox.config import SandboxConfig
 from connectors.sandbox.life import Life
-from connectors.sandbox.model import SubAccount
+from connectors.sandbox.media.profiles import Profiles
+from connectors.sandbox.model import Key, SubAccount
+from connectors.sandbox.sound.library import Library
 from connectors.sandbox.tokens import TokenStore
 
 
@@ -18,6 +23,7 @@ class Call(NamedTuple):
     query: str
     body: bytes
     now: float
+    cookie: str = ""
 
     @property
     def now_ms(self) -> int:
@@ -29,6 +35,21 @@ class Call(NamedTuple):
         """The bearer token, empty without one."""
         scheme, _, token = self.authorization.partition(" ")
         return token.strip() if scheme.lower() == "bearer" else ""
+
+    @property
+    def cookie_token(self) -> str:
+        """The token in the `Cookie` header, empty without one."""
+        pairs = (part.strip().partition("=") for part in self.cookie.split(";"))
+        return next((value for name, _, value in pairs if name == "access_token"), "")
+
+    @property
+    def query_token(self) -> str:
+        """The token in the address, empty without one."""
+        return self.parameter("access_token")
+
+    def parameter(self, name: str) -> str:
+        """The first value of a parameter of the query, empty without one."""
+        return parse_qs(self.query).get(name, [""])[0]
 
     @property
     def form(self) -> dict[str, str]:
@@ -44,3 +65,9 @@ class World(NamedTuple):
     sub_accounts: dict[str, SubAccount]
     platform_tokens: TokenStore
     ringcx_tokens: TokenStore
+    sounds: Library
+    calls: LiveCalls
+    profiles: Profiles
+    jobs: Jobs
+    background: Background
+    recordings: dict[str, Key]  # RingCentral's ids of recordings

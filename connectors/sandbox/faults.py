@@ -11,6 +11,8 @@ from collections import defaultdict, deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+WITH_ERROR_CODE = ("metadata", "transcripts")  # groups whose bodies can carry an `errorCode`
+
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
@@ -68,7 +70,8 @@ class Faults:
     moved_end_share: float = 0  # segmentEndTimeMs is first shown `moved_end_by_s` too early, and put right later
     moved_end_by_s: float = 600
     moved_end_after_s: float = 1800
-    # Transient faults of one resource (a window of metadata, a transcript), at most `transient_times` times each.
+    # Transient faults of one resource (a window of metadata, a transcript), at most `transient_times` times each. Other
+    # groups may be added: "recordings", "summaries", "ai", "media-control" ...
     transient_groups: tuple[str, ...] = ("metadata", "transcripts")
     transient_times: int = 2
     error_500_share: float = 0
@@ -84,6 +87,12 @@ class Faults:
     temporary_code: str = "transcript.temporarily.unavailable"
     slow_share: float = 0
     slow_s: float = 5
+    # Speech jobs, by their number; the shares add up to 1 at most.
+    job_fail_share: float = 0
+    job_silent_share: float = 0  # no webhook is called
+    job_twice_share: float = 0
+    job_early_share: float = 0  # the webhook is called before the job's id is told
+    job_expired_share: float = 0
     # Content. Junk comes beside the good items, never instead of them, and is the same each time.
     malformed_item_share: float = 0  # per metadata item: a broken copy, a null, or a string beside it
     duplicate_item_share: float = 0  # per metadata item: the same item twice
@@ -130,7 +139,7 @@ class FaultPlan:
         point = draw(self.faults.seed, "transient", group, *key)
         for share, fault in self._shares:
             if point < share:
-                return fault
+                return fault if fault.error_code is None or group in WITH_ERROR_CODE else None
             point -= share
         return None
 

@@ -45,6 +45,11 @@ class FixedAccount:
         ends = self._ends.get(sub_account_id, [])
         yield from self._by_end.get(sub_account_id, [])[: bisect_left(ends, until_ms)]
 
+    def with_segment_id(self, sub_account_id: str, segment_id: str) -> Iterator[Segment]:
+        """The segments with this id, of whatever dialogs."""
+        found = self._by_end.get(sub_account_id, [])
+        yield from (segment for segment in found if segment.segment_id == segment_id)
+
 
 def simple_segment(
     dialog_id: str,

@@ -10,7 +10,6 @@ from email.utils import formatdate
 from starlette.types import Receive, Scope, Send
 
 from connectors.sandbox import replies
-from connectors.sandbox.auth import has_ringcx_token
 from connectors.sandbox.call import Call
 from connectors.sandbox.delivery import break_off, deliver
 from connectors.sandbox.faults import Fault
@@ -36,6 +35,8 @@ async def pass_gate(
     sandbox.record(Visit(operation, group, call, verdict, fault.name), None if is_broken else reply.status)
     if fault.delay_s:
         await asyncio.sleep(fault.delay_s)
+    if reply.before:
+        await reply.before()
     if is_broken:
         await break_off(reply, fault, scope, receive)
     else:
@@ -60,7 +61,8 @@ def _reply(sandbox: Sandbox, operation: Operation, call: Call, fault: Fault, ver
 
 def _fake(sandbox: Sandbox, call: Call, fault: Fault) -> Reply | None:
     if fault.expired:
-        sandbox.world.ringcx_tokens.revoke(call.bearer)
+        for token in (call.bearer, call.cookie_token, call.query_token):
+            sandbox.world.ringcx_tokens.revoke(token)
         return replies.error(401, call.uri, call.now_ms)
     if fault.html:
         return Reply(200, WEB_PAGE, HTML)
@@ -70,9 +72,7 @@ def _fake(sandbox: Sandbox, call: Call, fault: Fault) -> Reply | None:
 
 
 def _honest(sandbox: Sandbox, operation: Operation, call: Call) -> Reply:
-    if operation.needs_token and not has_ringcx_token(sandbox.world, call):
-        return replies.error(401, call.uri, call.now_ms)
-    return operation.answer(sandbox.world, call)
+    return operation.door(sandbox.world, call) or operation.answer(sandbox.world, call)
 
 
 def _failure(sandbox: Sandbox, call: Call, fault: Fault, quota: Quota) -> Reply:
@@ -111,14 +111,15 @@ def _with_limits(reply: Reply, group: str, verdict: Verdict) -> Reply:
 
 
 def _call(sandbox: Sandbox, ids: dict[str, str], scope: Scope, body: bytes) -> Call:
-    authorization = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
+    headers = dict(scope["headers"])
     return Call(
         ids=ids,
         uri=f"{scope['raw_path'].decode('latin-1')} - {scope['method']}",
-        authorization=authorization.decode("latin-1"),
+        authorization=headers.get(b"authorization", b"").decode("latin-1"),
         query=scope["query_string"].decode("latin-1"),
         body=body,
         now=sandbox.clock(),
+        cookie=headers.get(b"cookie", b"").decode("latin-1"),
     )
 
 

@@ -36,7 +36,10 @@ class LogRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class TruthRow(msgspec.Struct, frozen=True, rename="camel"):
-    """What a complete load must hold of one segment; phrases only in the state `stored`, junk not included."""
+    """What a complete load must hold of one segment; phrases only in the state `stored`, junk not included.
+
+    Whether the recording can be had already is not said: that takes minutes longer than the metadata.
+    """
 
     sub_account_id: str
     dialog_id: str
@@ -46,6 +49,7 @@ class TruthRow(msgspec.Struct, frozen=True, rename="camel"):
     start_ms: int
     end_ms: int
     has_transcript: bool
+    has_recording: bool
     state: State
     malformed_phrases: int
     phrases: tuple[Phrase, ...]
@@ -71,11 +75,7 @@ def summary(log: Iterable[LogRecord], quotas: Quotas) -> dict[str, object]:
     for record in log:
         groups[record.group].append(record)
     everything = [record for records in groups.values() for record in records]
-    served = Counter(
-        (record.sub_account_id, record.dialog_id, record.segment_id)
-        for record in everything
-        if record.operation == "transcript" and record.status == 200 and not record.fault
-    )
+    served = {name: _served(everything, name) for name in ("transcript", "recording", "auto-summary", "agent-summary")}
     return {
         "requests": {group: _by_status(records) for group, records in groups.items()},
         "accepted_max_in_window": {
@@ -85,9 +85,27 @@ def summary(log: Iterable[LogRecord], quotas: Quotas) -> dict[str, object]:
         "penalty_requests": sum(record.was_inside_penalty for record in everything),
         "refused_requests": sum(record.status == 429 for record in everything),
         "faults": dict(Counter(record.fault for record in everything if record.fault)),
-        "transcripts_served": len(served),
-        "transcripts_served_more_than_once": sum(times > 1 for times in served.values()),
+        "transcripts_served": len(served["transcript"]),
+        "transcripts_served_more_than_once": _repeated(served["transcript"]),
+        "recordings_served": len(served["recording"]),
+        "recordings_served_more_than_once": _repeated(served["recording"]),
+        "summaries_served": len(served["auto-summary"]) + len(served["agent-summary"]),
+        "summaries_served_more_than_once": _repeated(served["auto-summary"]) + _repeated(served["agent-summary"]),
+        "operations": dict(Counter(record.operation for record in everything)),
     }
+
+
+def _served(records: Iterable[LogRecord], operation: str) -> Counter[tuple[str | None, str | None, str | None]]:
+    """How often each segment was answered rightly."""
+    return Counter(
+        (record.sub_account_id, record.dialog_id, record.segment_id)
+        for record in records
+        if record.operation == operation and record.status == 200 and not record.fault
+    )
+
+
+def _repeated(served: Counter[tuple[str | None, str | None, str | None]]) -> int:
+    return sum(times > 1 for times in served.values())
 
 
 def _by_status(records: list[LogRecord]) -> dict[str, int]:
@@ -118,6 +136,7 @@ def _truth_row(life: Life, segment: Segment, faults: Faults, now_ms: int | None)
         start_ms=segment.start_ms,
         end_ms=segment.end_ms if now_ms is None else segment.end_as_of(now_ms),
         has_transcript=state != "absent",
+        has_recording=segment.has_recording,
         state=state,
         malformed_phrases=int(state == "stored" and has_malformed_phrase(faults, segment)),
         phrases=segment.phrases if state == "stored" else (),

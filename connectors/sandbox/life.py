@@ -53,6 +53,12 @@ class Life:
         segment = self._source.find(key)
         return None if segment is None else self.adjusted(segment)
 
+    def newest(self, sub_account_id: str, segment_id: str, now_ms: int) -> Segment | None:
+        """The last to end of the segments with this id that are over, of whatever dialogs."""
+        found = map(self.adjusted, self._source.with_segment_id(sub_account_id, segment_id))
+        ended = (segment for segment in found if segment.end_ms <= now_ms)
+        return max(ended, key=lambda segment: (segment.end_ms, segment.dialog_id), default=None)
+
     def everything(self, sub_account_id: str, until_ms: int) -> Iterator[Segment]:
         """All segments that end before `until_ms`, in their final state."""
         return map(self.adjusted, self._source.everything(sub_account_id, until_ms))

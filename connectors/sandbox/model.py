@@ -108,3 +108,6 @@ class AccountSource(Protocol):
 
     def everything(self, sub_account_id: str, until_ms: int) -> Iterator[Segment]:
         """All segments that end before `until_ms`, since the beginning."""
+
+    def with_segment_id(self, sub_account_id: str, segment_id: str) -> Iterator[Segment]:
+        """The segments with this id, of whatever dialogs, in no order."""

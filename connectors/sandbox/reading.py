@@ -11,6 +11,7 @@ import msgspec
 
 from connectors.sandbox import replies
 from connectors.sandbox.call import Call, World
+from connectors.sandbox.doors import refusal_of
 from connectors.sandbox.junk import junk_transcript, with_junk_items
 from connectors.sandbox.model import Key
 from connectors.sandbox.replies import Reply
@@ -27,7 +28,7 @@ def admin_accounts(world: World, call: Call) -> Reply:
 
 def interaction_metadata(world: World, call: Call) -> Reply:
     """The segments that end in a window (spec: `.../interaction-metadata`), as visible now, by end time."""
-    if refusal := _refusal(world, call):
+    if refusal := refusal_of(world, call):
         return refusal
     window, problems = _window(call.body, world.config.max_interval)
     if window is None:
@@ -38,23 +39,13 @@ def interaction_metadata(world: World, call: Call) -> Reply:
 
 def transcript(world: World, call: Call) -> Reply:
     """The transcript of one segment (spec: `.../transcripts/dialogs/.../segments/...`); 404 until it is ready."""
-    if refusal := _refusal(world, call):
+    if refusal := refusal_of(world, call):
         return refusal
     segment = world.life.find(Key(call.ids["sub"], call.ids["dialog"], call.ids["segment"]))
     if segment is None or not world.life.serves(segment, call.now_ms):
         return replies.error(404, call.uri, call.now_ms)
     junk = None if segment.rejected_code is not None else junk_transcript(segment, world.config.faults)
     return replies.transcript(segment) if junk is None else Reply(200, junk)
-
-
-def _refusal(world: World, call: Call) -> Reply | None:
-    """404 for an unknown account, 403 (spec) for an unknown sub-account, 403 (seed 003) for a denied one."""
-    if call.ids["account"] != world.config.rc_account_id:
-        return replies.error(404, call.uri, call.now_ms)
-    sub = world.sub_accounts.get(call.ids["sub"])
-    if sub is None:
-        return replies.error(403, call.uri, call.now_ms)
-    return replies.access_denied(call.now_ms) if sub.denied else None
 
 
 Problem = tuple[str, str, str]

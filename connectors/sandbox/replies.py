@@ -3,7 +3,7 @@
 Nothing here knows the network, the time of day or a rate limit.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -15,6 +15,7 @@ from connectors.sandbox.model import Phrase, Segment, SubAccount
 JSON = b"application/json"
 TEXT = b"text/plain; charset=utf-8"
 HTML = b"text/html; charset=utf-8"
+WAV = b"audio/wav"
 WEB_PAGE = (
     b"<!DOCTYPE html>\n<html><head><title>Service notice</title></head><body>We will be right back.</body></html>\n"
 )
@@ -24,6 +25,7 @@ MESSAGES = {
     400: ("Bad request", "The supplied data is not valid"),
     403: ("Access is denied.", "You do not have permission to access this resource"),
     404: ("Not found", "The resource you have requested does not exist"),
+    409: ("Conflict", "The request conflicts with the current state of the resource"),
     405: ("Method not allowed", "The method is not supported for this resource"),
     429: ("Too many requests", "Request rate exceeded"),
     500: ("Internal server error", "An Internal Server Error occurred while processing this request"),
@@ -38,6 +40,7 @@ class Reply(NamedTuple):
     body: bytes
     content_type: bytes = JSON
     headers: tuple[tuple[bytes, bytes], ...] = ()
+    before: Callable[[], Awaitable[None]] | None = None  # what happens while the client still waits for the answer
 
 
 class Transcript(msgspec.Struct, frozen=True, rename="camel"):

@@ -4,16 +4,22 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
+from connectors.sandbox import auth
 from connectors.sandbox.account import generate_account
+from connectors.sandbox.ai.jobs import Jobs
+from connectors.sandbox.background import Background
 from connectors.sandbox.call import Call, World
+from connectors.sandbox.calls.live import LiveCalls
 from connectors.sandbox.clock import Clock
 from connectors.sandbox.config import DEFAULT_LIMITS, SandboxConfig
 from connectors.sandbox.faults import FaultPlan
 from connectors.sandbox.judge import LogRecord
 from connectors.sandbox.life import Life
-from connectors.sandbox.model import AccountSource
+from connectors.sandbox.media.recordings import content_path
+from connectors.sandbox.model import AccountSource, Key
 from connectors.sandbox.quota import Quotas, Verdict
 from connectors.sandbox.replies import Reply
+from connectors.sandbox.sound.library import Library
 from connectors.sandbox.tokens import TokenStore
 
 WEEK_S = 604_799  # life of a refresh token (ringcx-api.md says it of RingCentral's; for RingCX it is unknown)
@@ -27,7 +33,7 @@ class Operation(NamedTuple):
     template: str
     group: str
     answer: Callable[[World, Call], Reply]
-    needs_token: bool = True
+    door: Callable[[World, Call], Reply | None] = auth.ringcx_door  # the 401 for who may not ask
 
 
 class Visit(NamedTuple):
@@ -45,6 +51,7 @@ class Sandbox:
 
     `log` lists every request to the platform in the order of arrival (the older half is dropped past
     `config.log_limit`); `script(group, faults)` plans trouble for the next requests of a group, see `FaultPlan.script`.
+    `calls` are the live calls, `jobs` the speech jobs.
     """
 
     def __init__(self, config: SandboxConfig, clock: Clock) -> None:
@@ -56,14 +63,27 @@ class Sandbox:
         self.quotas = Quotas({**DEFAULT_LIMITS, **config.limits}, config.penalty_seconds)
         account = config.account or _default_account(config, clock())
         subs = config.sub_accounts or account.sub_accounts
+        background = Background()
+        self.calls = LiveCalls(account, clock, config, background)
+        self.jobs = Jobs(config)
         self.world = World(
             config=config,
-            life=Life(account, config.faults, {sub.sub_account_id: sub.data_retention_days for sub in subs}),
+            life=Life(self.calls, config.faults, {sub.sub_account_id: sub.data_retention_days for sub in subs}),
             sub_accounts={sub.sub_account_id: sub for sub in subs},
             platform_tokens=TokenStore("rc", config.platform_token_seconds, WEEK_S),
             ringcx_tokens=TokenStore("rcx", config.token_seconds, WEEK_S),
+            sounds=Library(config.audio),
+            calls=self.calls,
+            profiles=self.calls.profiles,
+            jobs=self.jobs,
+            background=background,
+            recordings={},
         )
         self._arrived = 0
+
+    def recording_uri(self, key: Key) -> str:
+        """The path at which RingCentral's media host has the recording of a segment, as a call log would show it."""
+        return content_path(self.world, key)
 
     def record(self, visit: Visit, status: int | None) -> None:
         """Add one request to the log."""

@@ -6,7 +6,7 @@ from flows.commands.app import app
 
 
 @app.command
-def sandbox(
+def sandbox(  # noqa: PLR0913 - a command's options
     *,
     port: int = 8100,
     corpus: Path | None = None,
@@ -15,6 +15,8 @@ def sandbox(
     transcript_limits: str = "120/60",
     metadata_limits: str = "3/60,9/900",
     penalty_seconds: float = 60.0,
+    audio: Path | None = None,
+    ca: Path | None = None,
     faults: bool = False,
 ) -> int:
     """Serve a RingCX of its own on loopback: generated conversations with a live tail, or a corpus. Ends with Ctrl-C.
@@ -35,6 +37,10 @@ def sandbox(
         Metadata requests/seconds that it allows, per sub-account.
     penalty_seconds
         How long it refuses everything after a limit was passed.
+    audio
+        A folder of WAV files that recordings and live calls sound like, instead of tones.
+    ca
+        Certificates to trust where it streams live calls to: those of `ringcx-etl certificate`, say.
     faults
         With every scripted fault on: late metadata, 404s for a while, 429s, 5xx, resets, cut and malformed answers.
     """
@@ -45,6 +51,8 @@ def sandbox(
     config = SandboxConfig(
         limits={"transcripts": transcript_limits, "metadata": metadata_limits},
         penalty_seconds=penalty_seconds,
+        audio=audio,
+        caller_ca=ca,
         faults=sandboxes.EVERY_FAULT if faults else Faults(),
     )
     return sandboxes.run(config, port, corpus, days, dialogs_per_hour)

@@ -136,3 +136,19 @@ def test_a_complete_load_over_http_is_the_truth(open_sandbox: Open, clock: Manua
         if row["subAccountId"] == "99999999" and row["endMs"] >= (start - HOUR) * 1000
     ]
     assert loaded == {(row["dialogId"], row["segmentId"]): (row["hasTranscript"], row["phrases"]) for row in rows}
+
+
+def test_the_summary_counts_recordings_and_summaries_as_well(open_sandbox: Open, clock: ManualClock) -> None:
+    """A recording is long: who downloads one twice has lost their place."""
+    segment = simple_segment("d", "s", TEN, has_recording=True)
+    client, _ = open_sandbox(SandboxConfig(account=FixedAccount([segment])))
+    for _ in range(2):
+        assert client.get(f"{ROOT}/recordings/dialogs/d/segments/s").status_code == 200
+    summary_path = "/voice/api/v1/summary/accounts/99999999/segments/s/auto"
+    assert client.get(summary_path, headers={"cookie": "access_token=sandbox-token"}).status_code == 200
+    summary = client.get("/_sandbox/summary").json()
+    assert summary["requests"] == {"recordings": {"200": 2}, "summaries": {"200": 1}}
+    assert (summary["recordings_served"], summary["recordings_served_more_than_once"]) == (1, 1)
+    assert (summary["summaries_served"], summary["summaries_served_more_than_once"]) == (1, 0)
+    assert summary["operations"] == {"recording": 2, "auto-summary": 1}
+    assert [row["hasRecording"] for row in truth(client, "final")] == [True]

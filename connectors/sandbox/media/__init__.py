@@ -1,0 +1,1 @@
+"""What belongs to calls beside their transcripts: streaming profiles, recordings, summaries."""
