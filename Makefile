@@ -1,5 +1,5 @@
 # Shorthands; the README's two commands need no make.
-.PHONY: demo test check lock
+.PHONY: demo test check lock proto
 
 demo:
 	python3 -m flows demo
@@ -9,6 +9,10 @@ test:
 
 check:
 	.venv/bin/ruff check && .venv/bin/ruff format --check && .venv/bin/mypy
+
+# The messages of the gRPC receiver, after a change of streaming.proto.
+proto:
+	.venv/bin/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. connectors/receivers/streaming.proto
 
 # Resolve anew (needs uv) and write the lock: versions and hashes only, so that any package index will do.
 lock:
