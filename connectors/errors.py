@@ -9,6 +9,7 @@
     │   ├── Unauthorized      401, or the login was refused: renew the token, else fix the credentials
     │   ├── StateUnavailable  the folder of quotas and tokens cannot be read or written
     │   └── ClockAhead        this machine's clock is ahead of the platform's
+    ├── Uncertain          a request that must not be sent twice: it may have arrived, and nobody knows what came of it
     ├── Denied             403: a permission is missing; retrying is useless
     └── Rejected           400 or an errorCode: the platform will not answer this request
 
@@ -67,6 +68,10 @@ class StateUnavailable(Blocked):
 
 class ClockAhead(Blocked):
     """By the platform's `Date`, this machine's clock is ahead: it would ask for windows that are not over yet."""
+
+
+class Uncertain(ConnectorError):
+    """A request that must not be sent twice may have arrived: find out what came of it before asking again."""
 
 
 class Denied(ConnectorError):

@@ -15,47 +15,45 @@ The only place that waits and the only place that retries. What happens for each
 | 5xx, time-out, reset, cut body     | retried after 1, 2, 4, 8 s (jittered), or Retry-After      | `Unavailable`  |
 | 2xx or 404 with a `Date` long past | not believed: this machine's clock is ahead                | `ClockAhead`   |
 
+A request that must not be sent twice (`once`), because the platform would do it twice, differs in these:
+
+| 5xx, time-out, reset, cut body     | not retried: it may have been done                         | `Uncertain`    |
+| no connection: refused, DNS, TLS,  | nothing of it was sent: retried after 1, 2, 4, 8 s         | `Unavailable`  |
+| none free, time-out before sending |                                                            |                |
+| 2xx with a `Date` long past        | believed: what was done is done                            |                |
+
+A body that is streamed (`receive`) may take longer than an attempt otherwise may, as long as it goes on coming.
+
 Attempts and total time are both capped (`Retry`); time counts from the first attempt, for the wait for a place in the
 quota is the group's and not the request's. Every attempt takes its own place in the quota.
 """
 
 import asyncio
 import logging
-import math
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import timedelta
-from email.utils import mktime_tz, parsedate_to_datetime, parsedate_tz
+from email.utils import mktime_tz, parsedate_tz
 from typing import TypeVar
-from urllib.parse import unquote_plus
 
 import httpx
-import msgspec
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 
-from connectors.errors import (
-    ClockAhead,
-    ConnectorError,
-    Denied,
-    NotReady,
-    RateLimited,
-    Rejected,
-    Unauthorized,
-    Unavailable,
-)
+from connectors.answers import UNREADABLE, classify, unreadable
+from connectors.errors import ClockAhead, ConnectorError, RateLimited, Unavailable, Uncertain
+from connectors.journey import NO_ANSWER, Lost, Way, chunks_of, opened, read_whole
 from connectors.limits import Quotas
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+Take = Callable[[httpx.Headers, AsyncIterator[bytes]], Awaitable[T]]
 
 LONGEST_WAIT_S = 3600.0
 AHEAD_S = 60.0  # how far this machine's clock may be ahead of the platform's
 AFTER_PENALTY_S = 0.5  # the platform's penalty began when its 429 was sent, a little before we read it
-NO_ANSWER = (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, httpx.CookieConflict, OSError)
-UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)  # what msgspec raises for a bad body
-SECRETIVE = ("auth", "admin")  # groups whose answers hold tokens or passwords: their bodies go nowhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +99,32 @@ class Http:
         self.spent: Counter[tuple[str, str]] = Counter()
         self.server_date: str | None = None
 
-    async def send(self, group: str, request: httpx.Request, read: Callable[[bytes], T]) -> T:
+    async def send(self, group: str, request: httpx.Request, read: Callable[[bytes], T], *, once: bool = False) -> T:
         """What `read` makes of the body of a 2xx answer.
 
-        `read` raises one of `UNREADABLE` for a body that it cannot read. Raises a ConnectorError, per the table above.
+        `read` raises one of `UNREADABLE` for a body that it cannot read. `once`: sent again only where nothing of it
+        can have arrived, or the platform refused it. Raises a ConnectorError, per the table above.
         """
+
+        async def attempt(place: int) -> T:
+            return await self._attempt(group, place, request, read, once=once)
+
+        return await self._persist(group, attempt)
+
+    async def receive(self, group: str, request: httpx.Request, take: Take[T]) -> T:
+        """What `take` makes of the headers and the body of a 2xx answer, chunk by chunk, in bounded memory.
+
+        It begins anew with each attempt, and raises one of `UNREADABLE` for a body that it cannot read; what else it
+        raises is its own affair, and ends the request.
+        """
+
+        async def attempt(place: int) -> T:
+            return await self._attempt_streaming(group, place, request, take)
+
+        return await self._persist(group, attempt)
+
+    async def _persist(self, group: str, attempt: Callable[[int], Awaitable[T]]) -> T:
+        """What the first attempt returns that does not fail in a way that passes."""
         place = await self._await_turn(group)
         now = asyncio.get_running_loop().time
         end = now() + self._retry.total_s
@@ -115,8 +134,8 @@ class Http:
             await asyncio.sleep(seconds)
             place = await self._await_turn(group)
 
-        async def attempt() -> T:
-            return await self._attempt(group, place, request, read)
+        async def next_attempt() -> T:
+            return await attempt(place)
 
         attempts = AsyncRetrying(
             sleep=pause,
@@ -126,37 +145,84 @@ class Http:
             before_sleep=_report,
             reraise=True,
         )
-        return await attempts(attempt)
+        return await attempts(next_attempt)
 
-    async def _attempt(self, group: str, place: int, request: httpx.Request, read: Callable[[bytes], T]) -> T:
+    async def _attempt(
+        self, group: str, place: int, request: httpx.Request, read: Callable[[bytes], T], *, once: bool
+    ) -> T:
         sent_at = self._clock() if self._clock else None
         try:
-            response = await self._exchange(request)
+            response = await self._exchange(request, once=once)
         finally:
             self._quotas[group].answered(place)
-        if isinstance(response, str):
-            self.spent[group, response] += 1
-            raise Unavailable(f"{group}: no answer ({response})", group=group)
+        if isinstance(response, Lost):
+            raise self._no_answer(group, response, once=once)
+        self._note(group, response, None if once else sent_at)
+        if not response.is_success:
+            raise self._failure(group, response, once=once)
+        try:
+            return read(response.content)
+        except UNREADABLE as error:
+            reason = str(error)
+        raise unreadable(group, response, reason)
+
+    async def _attempt_streaming(self, group: str, place: int, request: httpx.Request, take: Take[T]) -> T:
+        sent_at = self._clock() if self._clock else None
+        response: httpx.Response | None = None
+        try:
+            async with asyncio.timeout(self._timeout_s) as deadline:
+                try:
+                    response = await opened(self._client, request)
+                finally:
+                    self._quotas[group].answered(place)
+                async with aclosing(response), aclosing(chunks_of(response, deadline, self._timeout_s)) as chunks:
+                    self._note(group, response, sent_at)
+                    if not response.is_success:
+                        await read_whole(response)
+                        raise self._failure(group, response)
+                    return await take(response.headers, chunks)
+        except Lost as lost:
+            failure: ConnectorError = self._no_answer(group, lost, response)
+        except TimeoutError as error:
+            if not deadline.expired():
+                raise
+            failure = self._no_answer(group, Lost(type(error).__name__), response)
+        except UNREADABLE as error:
+            assert response is not None  # noqa: S101 - only `take` raises these
+            failure = unreadable(group, response, str(error), streamed=True)
+        raise failure
+
+    async def _exchange(self, request: httpx.Request, *, once: bool) -> httpx.Response | Lost:
+        """The answer, or the kind of failure: no error of httpx's, which hold the request, is another's context."""
+        way = Way()
+        if once:
+            # A wait for a connection ends before the whole attempt does, so that it is known for what it was.
+            waits = httpx.Timeout(0.9 * self._timeout_s).as_dict()
+            request.extensions = {**request.extensions, "trace": way.note, "timeout": waits}
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                return await self._client.send(request)
+        except NO_ANSWER as error:
+            return Lost(type(error).__name__, unsent=way.ended_before_sending(error))
+
+    def _no_answer(
+        self, group: str, lost: Lost, begun: httpx.Response | None = None, *, once: bool = False
+    ) -> ConnectorError:
+        """The error for an answer that did not come, or, `begun`, not to its end."""
+        self.spent[group, lost.kind] += 1
+        if begun:
+            self.spent[group, str(begun.status_code)] -= 1  # each request is counted once
+        if once and not lost.unsent:
+            return Uncertain(f"{group}: no answer ({lost.kind}), so it may have been done or not", group=group)
+        return Unavailable(f"{group}: no answer ({lost.kind})", group=group)
+
+    def _note(self, group: str, response: httpx.Response, sent_at: float | None) -> None:
+        """Count the answer and look at its date; with `sent_at`, only believe one that fits our clock."""
         self.spent[group, str(response.status_code)] += 1
         self.server_date = response.headers.get("date", self.server_date)
         if self._clock and sent_at is not None and (response.is_success or response.status_code == 404):
             # Whatever an answer took to come, it is younger than its request, and not older than an attempt may last.
             _check_clock(group, max(sent_at, self._clock() - self._timeout_s), response)
-        if not response.is_success:
-            raise self._failure(group, response)
-        try:
-            return read(response.content)
-        except UNREADABLE as error:
-            reason = str(error)
-        raise _unreadable(group, response, reason)
-
-    async def _exchange(self, request: httpx.Request) -> httpx.Response | str:
-        """The answer, or the kind of failure: no error of httpx's, which hold the request, is another's context."""
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                return await self._client.send(request)
-        except NO_ANSWER as error:
-            return type(error).__name__
 
     async def _await_turn(self, group: str) -> int:
         """A place in the group's quota, when there is one: first come, first served within this process."""
@@ -166,11 +232,13 @@ class Http:
                 await asyncio.sleep(wait_s)
             return quota.place
 
-    def _failure(self, group: str, response: httpx.Response) -> ConnectorError:
+    def _failure(self, group: str, response: httpx.Response, *, once: bool = False) -> ConnectorError:
         error = classify(group, response)
         if isinstance(error, RateLimited):
             silent_s = self._retry.penalty_s if error.retry_after_s is None else error.retry_after_s
             self._quotas[group].silence(min(silent_s, LONGEST_WAIT_S) + AFTER_PENALTY_S)
+        if once and isinstance(error, Unavailable):
+            return Uncertain(f"{error}, so it may have been done or not", group=group, status=error.status)
         return error
 
     def _wait_s(self, state: RetryCallState) -> float:
@@ -191,82 +259,6 @@ def _check_clock(group: str, earliest: float, response: httpx.Response) -> None:
             f"{response.headers['date']}): set it (NTP), then run again; nothing of this answer was kept",
             group=group,
         )
-
-
-def classify(group: str, response: httpx.Response) -> ConnectorError:
-    """The error that an answer without success stands for."""
-    answer = _clean(response)
-    status, code, said = response.status_code, *_reason(answer)
-    body = _kept(group, answer)
-    message = f"{group}: status {status}" + (f", {said}" if said else "")
-    if status == 401:
-        return Unauthorized(message, group=group, status=status, code=code, body=body)
-    if status == 403:
-        return Denied(message, group=group, status=status, code=code, body=body)
-    if status == 404:
-        return NotReady(message, group=group, status=status, code=code, body=body)
-    if status == 429:
-        return RateLimited(message, group=group, status=status, code=code, retry_after_s=_retry_after_s(response))
-    if status >= 500:
-        return Unavailable(message, group=group, status=status, code=code, retry_after_s=_retry_after_s(response))
-    return Rejected(message, group=group, status=status, code=code, body=body)
-
-
-def _unreadable(group: str, response: httpx.Response, reason: str) -> Unavailable:
-    message = f"{group}: status {response.status_code} with a body that cannot be read ({reason})"
-    # A caller that asked for something else, and could not be logged in, has had no answer to what it asked for.
-    status = None if group.startswith("auth") else response.status_code
-    return Unavailable(message, group=group, status=status, body=_kept(group, _clean(response)))
-
-
-def _reason(answer: str) -> tuple[str | None, str]:
-    """The error code and the sentence in an error body, JSON as the specification's `Errors` or plain text."""
-    try:
-        fields = msgspec.json.decode(answer, type=dict[str, object])
-    except UNREADABLE:
-        return None, answer[:200].strip()
-    code = fields.get("errorCode") or fields.get("error")
-    said = [fields.get(name) for name in ("generalMessage", "developerMessage", "error_description", "message")]
-    validation = fields.get("validationErrors")
-    if isinstance(validation, list):
-        said += [item.get("message") for item in validation if isinstance(item, dict)]
-    words = "; ".join(dict.fromkeys(str(word) for word in (code, *said) if word))
-    return (str(code)[:200] if code else None), words[:500]
-
-
-def _retry_after_s(response: httpx.Response) -> float | None:
-    """Seconds that the answer asks to wait: a number, or a date against the answer's own date; None when absent."""
-    value = response.headers.get("retry-after", "")
-    try:
-        seconds = float(value)
-        return max(0.0, seconds) if math.isfinite(seconds) else None
-    except ValueError:
-        pass
-    try:
-        asked = parsedate_to_datetime(value) - parsedate_to_datetime(response.headers.get("date", ""))
-    except (TypeError, ValueError):
-        return None
-    return max(0.0, asked.total_seconds())
-
-
-def _clean(response: httpx.Response) -> str:
-    """The body as text, without the credentials of its request, should the answer repeat them."""
-    text = response.content.decode("utf-8", "replace")
-    for secret in _credentials(response.request):
-        text = text.replace(secret, "***")
-    return text
-
-
-def _credentials(request: httpx.Request) -> list[str]:
-    values = [request.headers.get("authorization", "").partition(" ")[2]]
-    if request.headers.get("content-type") == "application/x-www-form-urlencoded":
-        sent = [field.partition("=")[2] for field in request.content.decode().split("&")]
-        values += [*sent, *map(unquote_plus, sent)]
-    return [value for value in values if len(value) >= 8 and not value.startswith("urn")]
-
-
-def _kept(group: str, answer: str) -> str:
-    return "" if group.partition(":")[0] in SECRETIVE else answer[:2000]
 
 
 def _report(state: RetryCallState) -> None:

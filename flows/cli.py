@@ -5,12 +5,24 @@ import sys
 from cyclopts import CycloptsError
 
 from connectors.errors import ConnectorError
-from flows.commands import loading, reading, state, trying
+from flows.commands import calls, fetching, loading, reading, receiving, speech, state, trying, webhook
 from flows.commands.app import DONE, FAILED, USAGE, app, complain
 from flows.settings import SettingsError
 from sinks.errors import LakeError, LocationError
 
-__all__ = ["app", "loading", "main", "reading", "state", "trying"]
+__all__ = [
+    "app",
+    "calls",
+    "fetching",
+    "loading",
+    "main",
+    "reading",
+    "receiving",
+    "speech",
+    "state",
+    "trying",
+    "webhook",
+]
 
 
 def main() -> None:

@@ -1,17 +1,12 @@
 """Ingest, backfill and reconcile as plain functions: plan, run, say in `runs` what came of it. Know no Prefect."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from importlib.metadata import version
 from uuid import UUID
 
-import pyarrow as pa
-
 from connectors.errors import ConnectorError
-from flows import tables
-from flows.claims import given_back
+from flows.on_record import DONE, FAILED, on_record, record
 from flows.pipeline import Job, Run, Step, untracked
 from flows.planning import Forecast, beyond_retention, plan_backfill, plan_ingest, sending_time
 from flows.refetch import ask, asked_at, polled_since, wanted
@@ -19,12 +14,9 @@ from flows.runtime import Accounts, Runtime
 from flows.settings import SettingsError
 from flows.tally import Tally
 from flows.windows import Window, cells, floor, horizon, missing, requests
-from sinks.changes import Upsert
 from sinks.errors import LakeError
 
 DEFAULT_HISTORY = timedelta(days=1)
-DONE, FAILED, RUNNING, KILLED = "done", "failed", "running", "killed"
-
 Progress = Callable[[Tally], None]
 
 
@@ -177,7 +169,7 @@ async def _load(
 ) -> Report:
     started_at = runtime.now()
     run_id = str(UUID(int=runtime.rng.getrandbits(128), version=4))
-    with _on_record(runtime, run_id, kind, started_at):
+    with on_record(runtime, run_id, kind, started_at):
         run: Run | None = None
         try:
             accounts: Accounts = await runtime.accounts()
@@ -205,47 +197,15 @@ async def _load(
             stopped = not isinstance(error, Exception)  # cancelled, or a signal
             said = str(error) if known else "interrupted" if stopped else type(error).__name__
             tally.troubles.append(said)
-            _record(runtime, run_id, kind, FAILED, started_at, tally)
+            record(runtime, run_id, kind, FAILED, started_at, tally.columns(runtime.http.spent))
             raise
         if not tally.adds_up():
             tally.troubles.append("what was read is not what was loaded, skipped and quarantined: please report this")
-        _record(runtime, run_id, kind, FAILED if tally.troubles else DONE, started_at, tally)
+        state = FAILED if tally.troubles else DONE
+        record(runtime, run_id, kind, state, started_at, tally.columns(runtime.http.spent))
         return Report(
             run_id, kind, started_at, runtime.now(), tally, _pending(runtime), _last_covered(runtime, job.plan.keys())
         )
-
-
-@contextmanager
-def _on_record(runtime: Runtime, run_id: str, kind: str, started_at: datetime) -> Iterator[None]:
-    """Alive and in `runs`, after killed runs have been put on record as such, and what they held is due again."""
-    runtime.lake.create()
-    with runtime.live_runs.living(run_id):
-        with runtime.live_runs.dead() as dead:
-            _bury(runtime, dead)
-        _record(runtime, run_id, kind, RUNNING, started_at)
-        yield
-
-
-def _bury(runtime: Runtime, dead: Sequence[str]) -> None:
-    """One commit: what killed runs held is due again, and `runs` no longer says that they are running."""
-    if not dead:
-        return
-    rows = [{"run_id": one, "kind": "", "state": KILLED} for one in dead]
-    killed = pa.Table.from_pylist(rows, tables.RUNS.schema)
-    mark = Upsert(tables.RUNS, killed, update={"state": "s.state"}, insert=False, keep=f"t.state <> '{RUNNING}'")
-    runtime.lake.commit([mark, *given_back(runtime.lake, dead)], f"after killed runs: {', '.join(dead)}")
-
-
-def _record(
-    runtime: Runtime, run_id: str, kind: str, state: str, started_at: datetime, tally: Tally | None = None
-) -> None:
-    """The run's row, as it begins and as it ends."""
-    row: dict[str, object] = {"run_id": run_id, "kind": kind, "state": state, "started_at": started_at}
-    row["version"] = version("ringcx-etl")
-    if tally is not None:
-        row |= {"finished_at": runtime.now(), **tally.columns(runtime.http.spent)}
-    rows = pa.Table.from_pylist([row], tables.RUNS.schema)
-    runtime.lake.commit([Upsert(tables.RUNS, rows)], f"{kind} {run_id}: {state}")
 
 
 def _covered(runtime: Runtime, sub_account_id: str) -> list[Window]:

@@ -15,6 +15,7 @@ import httpx
 from connectors.http import Http, Retry
 from connectors.limits import Quotas
 from connectors.ringcx.auth import Auth, Credentials, JwtLogin, StaticToken
+from connectors.ringcx.calling import Caller
 from connectors.ringcx.client import RingCX
 from connectors.ringcx.records import SubAccount
 from connectors.ringcx.tokens import TokenFile
@@ -49,6 +50,8 @@ class Runtime:
     http: Http
     quotas: Quotas
     source: RingCX
+    auth: Auth
+    caller: Caller
     live_runs: LiveRuns
     clock: Callable[[], float]
     rng: random.Random = field(default_factory=random.Random)  # jitter and ids, not secrets
@@ -142,10 +145,12 @@ async def open_runtime(
     async with httpx.AsyncClient(limits=pool, timeout=settings.ringcx_timeout_seconds, transport=transport) as client:
         retry = Retry(attempts=settings.ringcx_retry_attempts, penalty_s=settings.ringcx_penalty_seconds)
         http = Http(client, quotas, retry, timeout_s=settings.ringcx_timeout_seconds, clock=clock)
-        source = RingCX(http, _auth(settings, http, clock), settings.ringcx_base_url, settings.ringcentral_base_url)
+        auth = _auth(settings, http, clock)
+        source = RingCX(http, auth, settings.ringcx_base_url, settings.ringcentral_base_url)
+        caller = Caller(http, auth, settings.ringcx_base_url)
         lake = open_lake(settings)
         try:
-            yield Runtime(settings, lake, http, quotas, source, live_runs_of(settings, lake), clock)
+            yield Runtime(settings, lake, http, quotas, source, auth, caller, live_runs_of(settings, lake), clock)
         finally:
             lake.close()
             quotas.close()

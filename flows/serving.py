@@ -15,12 +15,15 @@ import httpx
 
 from connectors.errors import ConnectorError
 from flows import loading, upkeep
+from flows.calls.enriching import enrich as enrich_all
+from flows.calls.enriching import is_on
 from flows.pipeline import unbroken
 from flows.planning import Grid
 from flows.runtime import grid_of, open_runtime
 from flows.settings import Settings, SettingsError
 from flows.show import report as show_report
 from flows.show import upkeep as show_upkeep
+from flows.show_calls import enriched as show_enriched
 from flows.windows import floor
 from sinks.errors import LakeError
 
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MAINTAIN_AT, RECONCILE_AT = time(2, 30), time(3, 40)  # UTC, as in prefect.yaml
+ENRICH_AFTER = timedelta(minutes=5)  # an ingest has begun; most are over by then
 
 
 def serve(settings: Settings, max_minutes: float) -> None:
@@ -58,7 +62,7 @@ async def serve_alone(
     clock: Callable[[], float] = clocks.time,
     transport: httpx.AsyncBaseTransport | None = None,
 ) -> None:
-    """An ingest at once and one after each window; a maintenance and a reconcile each day.
+    """An ingest at once and one after each window; a maintenance and a reconcile each day; what else is switched on.
 
     They go on side by side, as those of several processes do: a reconcile waits hours for its polls. What fails is
     reported, and the next one makes up for it.
@@ -78,6 +82,10 @@ async def serve_alone(
         async with open_runtime(settings, clock, transport, in_background=True) as runtime:
             show_report(await loading.reconcile(runtime))
 
+    async def enrich() -> None:
+        async with open_runtime(settings, clock, transport) as runtime:
+            show_enriched(await enrich_all(runtime, max_minutes=max_minutes))
+
     async def repeat(work: Callable[[], Awaitable[None]], due: Callable[[datetime], datetime]) -> None:
         while True:
             now = datetime.fromtimestamp(clock(), UTC)
@@ -87,6 +95,8 @@ async def serve_alone(
     async with asyncio.TaskGroup() as group:
         group.create_task(repeat(maintain, lambda now: next_daily(now, MAINTAIN_AT)))
         group.create_task(repeat(reconcile, lambda now: next_daily(now, RECONCILE_AT)))
+        if is_on(settings):
+            group.create_task(repeat(enrich, lambda now: next_pass(now - ENRICH_AFTER, grid) + ENRICH_AFTER))
         await _reported(ingest)
         await repeat(ingest, lambda now: next_pass(now, grid))
 
@@ -104,15 +114,18 @@ def _serve_with_prefect(settings: Settings, max_minutes: float) -> None:
     from prefect.schedules import Cron, Interval
 
     from flows.backfill import backfill
+    from flows.calls.enrich import enrich
+    from flows.calls.stream_flows import start_stream, stop_stream
     from flows.ingest import ingest
     from flows.maintain import maintain
     from flows.reconcile import reconcile
 
     offset = timedelta(seconds=settings.ringcx_offset_seconds)
-    schedule = Interval(
+    step, first = (
         timedelta(seconds=settings.ringcx_window_seconds),
-        anchor_date=datetime.fromisoformat("2024-01-01T00:00Z") + offset,
+        datetime.fromisoformat("2024-01-01T00:00Z") + offset,
     )
+    schedule, afterwards = Interval(step, anchor_date=first), Interval(step, anchor_date=first + ENRICH_AFTER)
     nightly, daily = (Cron(cron(at), timezone="UTC") for at in (MAINTAIN_AT, RECONCILE_AT))
     alone = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW)
     in_turn = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE)
@@ -121,7 +134,10 @@ def _serve_with_prefect(settings: Settings, max_minutes: float) -> None:
         ingest.to_deployment("served", schedule=schedule, concurrency_limit=alone, parameters=parameters),
         maintain.to_deployment("served", schedule=nightly, concurrency_limit=alone),
         reconcile.to_deployment("served", schedule=daily, concurrency_limit=alone),
+        enrich.to_deployment("served", schedule=afterwards, concurrency_limit=alone, parameters=parameters),
         backfill.to_deployment("served-by-hand", concurrency_limit=in_turn),
+        start_stream.to_deployment("served-by-hand"),
+        stop_stream.to_deployment("served-by-hand"),
     )
     prefect_serve(*cast("tuple[RunnerDeployment, ...]", deployments))  # coroutines only inside an event loop
 

@@ -125,6 +125,12 @@ def status(found: Status, *, json: bool = False) -> None:
     ages = ", ".join(f"{count:,} {age}" for age, count in found.pending.items() if count) or "none"
     console.print(f"transcripts still to come: {ages}")
     console.print(f"expired: {found.expired:,}; in quarantine: {found.quarantined:,}")
+    for kind, of_state in found.downloads.items():
+        console.print(f"{kind}: " + ", ".join(f"{count:,} {state}" for state, count in of_state.items()))
+    for stream in found.streams:
+        what = f"stream {stream['stream_id']} {stream['state']} since {_cell(stream['asked_at'])} UTC"
+        where = f"dialog {stream['dialog_id']}, segment {stream['segment_id'] or 'all'}"
+        console.print(Text(harmless(f"may be running: {what}: {where} -> {stream['url']}"), style="yellow"))
     for gap in found.gaps:
         line = (
             f"gap: sub-account {gap['sub_account_id']} from {_cell(gap['gap_from'])} to {_cell(gap['gap_until'])} UTC"
@@ -187,16 +193,17 @@ def forecast(cost: Forecast) -> None:
     again = f", {cost.again:,} of them once more" if cost.again else ""
     console.print(f"  {wanted} transcripts{again}; {cost.windows_done:,} windows are there already")
     console.print(
-        f"  at the present limits: metadata {_span(cost.metadata_time)}, transcripts {_span(cost.transcript_time)}"
+        f"  at the present limits: metadata {span(cost.metadata_time)}, transcripts {span(cost.transcript_time)}"
     )
     if cost.beyond_retention:
         gone = (
-            f"{_span(cost.beyond_retention)} of it is older than RINGCX_RETENTION_DAYS, or will be when its turn comes"
+            f"{span(cost.beyond_retention)} of it is older than RINGCX_RETENTION_DAYS, or will be when its turn comes"
         )
         console.print(Text(f"  {gone}: RingCX may have deleted those transcripts", style="yellow"))
 
 
-def _span(length: timedelta) -> str:
+def span(length: timedelta) -> str:
+    """A length of time in its two largest units."""
     hours, rest = divmod(round(length.total_seconds()), 3600)
     days, hours = divmod(hours, 24)
     return f"{days} d {hours} h" if days else f"{hours} h {rest // 60} min" if hours else f"{rest} s"

@@ -34,7 +34,10 @@ class QuotaStatus:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """`pending` by age of the segment's end; `gaps` as the view; `runs` newest first, as in the table."""
+    """`pending` by age of the segment's end; `gaps` as the view; `runs` newest first, as in the table.
+
+    `streams` that may be running; `downloads`: how many of each kind are in each state, where there are any.
+    """
 
     as_of: datetime
     sub_accounts: tuple[SubAccountStatus, ...]
@@ -43,6 +46,8 @@ class Status:
     expired: int
     quarantined: int
     gaps: tuple[dict[str, object], ...]
+    streams: tuple[dict[str, object], ...]
+    downloads: dict[str, dict[str, int]]
     quotas: tuple[QuotaStatus, ...]
     runs: tuple[dict[str, object], ...]
 
@@ -69,6 +74,8 @@ def status_of(rows: Callable[[str], list[dict[str, object]]], quotas: Quotas, no
         for row in stretches
     }
     pending = rows("SELECT segment_end_time FROM segments WHERE transcript_state = 'pending'")
+    has_calls = bool(_count(rows("SELECT count(*) AS n FROM duckdb_tables() WHERE table_name = 'streams'")))
+    downloads = _downloads(rows) if has_calls else {}
     return Status(
         as_of=now,
         sub_accounts=tuple(_sub_account(name, latest[name].end, states, now) for name in sorted(latest)),
@@ -77,7 +84,9 @@ def status_of(rows: Callable[[str], list[dict[str, object]]], quotas: Quotas, no
         expired=_count(rows("SELECT count(*) AS n FROM segments WHERE transcript_state = 'expired'")),
         quarantined=_count(rows("SELECT count(*) AS n FROM quarantine")),
         gaps=tuple(rows("SELECT * FROM gaps ORDER BY gap_from, sub_account_id")),
-        quotas=tuple(_quotas(quotas, ["transcripts", *(metadata_group(name) for name in sorted(latest))])),
+        streams=tuple(rows(STREAMS_SQL) if has_calls else ()),
+        downloads=downloads,
+        quotas=tuple(_quotas(quotas, ["transcripts", *downloads, *(metadata_group(name) for name in sorted(latest))])),
         runs=tuple(rows(RUNS_SQL)),
     )
 
@@ -86,6 +95,21 @@ RUNS_SQL = """
     SELECT run_id, kind, state, started_at, finished_at, segments_loaded, transcripts_stored, utterances_loaded, error
     FROM runs ORDER BY started_at DESC LIMIT 5
 """
+
+
+def _downloads(rows: Callable[[str], list[dict[str, object]]]) -> dict[str, dict[str, int]]:
+    counts = {name: {str(row["state"]): _count([row]) for row in rows(sql)} for name, sql in DOWNLOADS_SQL.items()}
+    return {name: states for name, states in counts.items() if states}
+
+
+STREAMS_SQL = """
+    SELECT stream_id, state, sub_account_id, dialog_id, segment_id, asked_at, url FROM streams
+    WHERE state NOT IN ('stopped', 'refused') ORDER BY asked_at
+"""
+DOWNLOADS_SQL = {
+    "recordings": "SELECT state, count(*) AS n FROM recordings WHERE origin = 'ringcx' GROUP BY state ORDER BY state",
+    "summaries": "SELECT state, count(*) AS n FROM summaries GROUP BY state ORDER BY state",
+}
 
 
 def _quotas(quotas: Quotas, groups: Sequence[str]) -> Iterator[QuotaStatus]:

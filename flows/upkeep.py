@@ -10,7 +10,7 @@ from uuid import uuid4
 import pyarrow as pa
 
 from flows import tables
-from flows.loading import DONE, FAILED, RUNNING
+from flows.on_record import DONE, FAILED, RUNNING
 from flows.runtime import live_runs_of, open_lake
 from flows.settings import Settings
 from sinks import maintenance

@@ -52,7 +52,7 @@ def verify(*, start: datetime | None = None, end: datetime | None = None, json: 
     grid = grid_of(settings)
     until = utc(end) if end else horizon(datetime.now(UTC), grid.step, grid.offset) - grid.step
     with open_lake(settings) as lake:
-        proof = check(lake, utc(start) if start else None, until, grid.step, grid.offset)
+        proof = check(lake, utc(start) if start else None, until, grid.step, grid.offset, settings.ringcx_audio_path)
     show.proof(proof, json=json)
     return DONE if proof.ok else FAILED
 

@@ -12,6 +12,7 @@ import httpx
 import msgspec
 import pytest
 
+from connectors.answers import classify
 from connectors.errors import (
     ClockAhead,
     ConnectorError,
@@ -22,7 +23,7 @@ from connectors.errors import (
     Unauthorized,
     Unavailable,
 )
-from connectors.http import Http, Retry, backoff_s, classify
+from connectors.http import Http, Retry, backoff_s
 from connectors.limits import Quotas, parse_limits
 from connectors.sandbox import Fault, SandboxConfig, SandboxServer
 from tests.connectors.wiring import BASE_URL, LIMITS, PATH, open_http, transcript_request

@@ -11,7 +11,7 @@ import pytest
 from connectors.sandbox import SandboxConfig, generate_account
 from flows.planning import Grid
 from flows.runtime import open_lake
-from flows.serving import MAINTAIN_AT, RECONCILE_AT, cron, next_daily, next_pass, serve_alone
+from flows.serving import ENRICH_AFTER, MAINTAIN_AT, RECONCILE_AT, cron, next_daily, next_pass, serve_alone
 from tests.processes import ROOT
 from tests.virtual_time import NOON, World, run_virtually
 
@@ -47,6 +47,29 @@ def test_serve_keeps_the_times_of_the_deployments() -> None:
     """Who changes from one to the other shall find reconcile and maintain where they were."""
     crons = re.findall(r'cron: "([^"]+)"', (ROOT / "prefect.yaml").read_text())
     assert {cron(MAINTAIN_AT), cron(RECONCILE_AT)} < set(crons)
+    ingest, enrich = (next(line for line in crons if line.startswith(f"{minute}-59/15")) for minute in (5, 10))
+    assert timedelta(minutes=int(enrich.partition("-")[0]) - int(ingest.partition("-")[0])) == ENRICH_AFTER
+
+
+def test_serve_enriches_after_each_ingest_if_it_is_switched_on(tmp_path: Path) -> None:
+    """And not before: what an ingest lists is what there is to fetch."""
+    account = generate_account(start=NOON - 3600, dialogs_per_hour=4, sub_accounts=generate_account().sub_accounts[:1])
+
+    async def serve(world: World) -> list[dict[str, Any]]:
+        settings = world.settings(
+            ringcx_start=at(11, 0), ringcx_summaries=True, ringcx_audio_path=str(tmp_path / "audio")
+        )
+        serving = asyncio.create_task(serve_alone(settings, 13.0, world.clock, world.transport))
+        await asyncio.sleep(timedelta(minutes=26).total_seconds())
+        serving.cancel()
+        await asyncio.wait([serving])
+        with open_lake(settings) as lake:
+            return lake.query("SELECT kind, state, started_at FROM runs ORDER BY started_at").to_pylist()
+
+    runs = run_virtually(serve, SandboxConfig(account=account), tmp_path)
+    began = [(row["kind"], round((row["started_at"] - at(12, 0)).total_seconds() / 60)) for row in runs]
+    assert began == [("ingest", 0), ("ingest", 5), ("summaries", 10), ("ingest", 20), ("summaries", 25)]
+    assert {row["state"] for row in runs} == {"done"}
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ import pyarrow as pa
 import pytest
 
 from sinks import Lake, LakeError, LakeTooNew, LakeUnavailable, Location, Table, Upsert, field
+from sinks.schema import with_default
 from tests.sinks.tables import SEGMENTS, UTTERANCES, segments
 
 
@@ -29,6 +30,40 @@ def test_a_new_column_is_added_and_old_rows_lack_it(lake: Lake, location: Locati
         {"id": "a", "colour": None},
         {"id": "b", "colour": "red"},
     ]
+
+
+def test_old_rows_have_the_default_of_a_new_column(lake: Lake, location: Location) -> None:
+    """Also after their files were merged and deleted from; and so have the rows of an old release that still writes."""
+    lake.commit([Upsert(SEGMENTS, segments("a", "b"))])
+    colour = with_default(field("colour", pa.string(), "new in this release"), "it's red")
+    wider = Table("segments", SEGMENTS.schema.append(colour), SEGMENTS.key, SEGMENTS.partition_by)
+    with Lake(location, [wider, UTTERANCES], version=1) as newer:
+        newer.create()
+        newer.commit([Upsert(wider, segments("c").append_column("colour", pa.array(["green"])))])
+        newer.commit([Upsert(wider, segments("a", state="stored"))])
+        newer.commit([Upsert(wider, segments("d"))])
+        with newer.exclusive() as con:
+            con.execute("CALL ducklake_rewrite_data_files('lake', delete_threshold => 0.0)")
+            con.execute("CALL ducklake_merge_adjacent_files('lake')")
+        rows = newer.query("SELECT id, colour FROM segments ORDER BY id").to_pylist()
+    assert [row["colour"] for row in rows] == ["it's red", "it's red", "green", "it's red"]
+
+
+def test_tables_that_never_held_a_row_have_statistics(lake: Lake, location: Location) -> None:
+    """Or every query that names them looks for them column by column; what is stored later is counted from nothing."""
+    with lake.read() as con:
+        assert con.execute("SELECT DISTINCT record_count FROM lake_catalog.ducklake_table_stats").fetchall() == [(0,)]
+    lake.commit([Upsert(SEGMENTS, segments("a", "c"))])
+    lake.commit([Upsert(SEGMENTS, segments("b"))])
+    sql = """
+        SELECT record_count, min_value, max_value FROM lake_catalog.ducklake_table_stats
+        JOIN lake_catalog.ducklake_table_column_stats USING (table_id)
+        JOIN lake_catalog.ducklake_column USING (table_id, column_id) WHERE column_name = 'id' AND record_count > 0
+    """
+    with lake.read() as con:
+        assert con.execute(sql).fetchall() == [(3, "a", "c")]
+    with Lake(location, [SEGMENTS, UTTERANCES]) as again:
+        assert again.query("SELECT id FROM segments WHERE id IS NOT NULL AND id > 'a' ORDER BY id").num_rows == 2
 
 
 def test_a_view_is_replaced_when_its_text_changes(location: Location) -> None:
