@@ -259,8 +259,9 @@ def _utc(instant: datetime | None) -> datetime | None:
 
 DIALOG = "FROM dialogs WHERE sub_account_id = ? AND dialog_id = ?"
 TOTAL = """
-    SELECT coalesce(sum(utterance_count), 0) FROM segments
-    WHERE sub_account_id = ? AND dialog_id = ? AND transcript_state = 'stored'
+    SELECT coalesce(sum(CASE WHEN transcript_state = 'stored' THEN s.utterance_count ELSE h.utterance_count END), 0)
+    FROM segments AS s LEFT JOIN heard AS h USING (sub_account_id, dialog_id, segment_id)
+    WHERE sub_account_id = ? AND dialog_id = ?
 """
 TURNS = """
     SELECT turn, speaker, participant_name, spoken_at, message FROM turns

@@ -308,7 +308,7 @@ class Run:
                     keep=keep,
                     near="segment_end_time",
                 ),
-                Append(tables.UTTERANCES, said, under=tables.SEGMENTS, replace=again),
+                Append(tables.UTTERANCES, said, under=tables.SEGMENTS, replace=again, alike=("source",)),
             ]
         written = await unbroken(
             self.store.commit,

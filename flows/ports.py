@@ -7,6 +7,7 @@ from typing import Protocol
 import pyarrow as pa
 
 from connectors.ringcx.records import Listing, Page, Transcript
+from connectors.speech import Track, Transcription
 from sinks.changes import Change, Written
 
 
@@ -18,6 +19,17 @@ class Source(Protocol):
 
     async def transcript(self, rc_account_id: str, sub_account_id: str, dialog_id: str, segment_id: str) -> Transcript:
         """What was said in one segment."""
+
+
+class Transcriber(Protocol):
+    """An engine of speech to text. Raises the errors of `connectors.errors`: Rejected where it never will."""
+
+    @property
+    def source(self) -> str:
+        """What its utterances carry."""
+
+    async def transcribe(self, tracks: Sequence[Track], language: str) -> Transcription:
+        """What is said in these tracks of one conversation; `language` as en-US."""
 
 
 class Store(Protocol):

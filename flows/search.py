@@ -138,7 +138,7 @@ def ranking_sql(
     best = "score DESC, " if order == "rank" else ""
     return f"""
         WITH scope AS MATERIALIZED ({scope_sql(filters, at)}),
-        said AS (SELECT sub_account_id, dialog_id, {flags} FROM utterances{at} WHERE ({may_be}) {inside}),
+        said AS (SELECT sub_account_id, dialog_id, {flags} FROM best_utterances{at} WHERE ({may_be}) {inside}),
         counted AS MATERIALIZED (SELECT sub_account_id, dialog_id, {counts} FROM said GROUP BY ALL),
         whole AS (SELECT count(*) AS conversations, greatest(avg(turns), 1) AS mean_turns FROM scope),
         spread AS (SELECT {of_all} FROM scope JOIN counted USING (sub_account_id, dialog_id))
@@ -173,8 +173,11 @@ def scope_sql(filters: Filters, at: str = "", began_from: datetime | None = None
     only, asked = (" AND ".join(filter(None, conditions)) for conditions in (where, having))
     return f"""
         SELECT sub_account_id, dialog_id, min({STARTED}) AS started_at, min(segment_end_time) AS first_end,
-            max(segment_end_time) AS last_end, coalesce(sum(utterance_count), 0)::BIGINT AS turns
-        FROM segments{at} {f"WHERE {only}" if only else ""}
+            max(segment_end_time) AS last_end, coalesce(sum(
+                CASE WHEN transcript_state = 'stored' THEN segments.utterance_count ELSE heard.utterance_count END
+            ), 0)::BIGINT AS turns
+        FROM segments{at} LEFT JOIN heard{at} USING (sub_account_id, dialog_id, segment_id)
+        {f"WHERE {only}" if only else ""}
         GROUP BY sub_account_id, dialog_id {f"HAVING {asked}" if asked else ""}
     """
 

@@ -11,10 +11,10 @@ import msgspec
 import pyarrow as pa
 
 from connectors.ringcx.records import Listing, Problem, Segment, Utterance
-from flows.calls.tables import CALL_TABLES
+from flows.calls.tables import CALL_TABLES, RINGCX
 from flows.columns import INSTANT, KEY_FIELDS, SEGMENT_KEY, from_metadata, from_transcript, ours
 from flows.windows import Window
-from sinks.schema import Table
+from sinks.schema import Table, with_default
 
 # A transcript's states. Every one but the last four is asked for again.
 ABSENT, PENDING, STORED, EMPTY, REJECTED, EXPIRED = "absent", "pending", "stored", "empty", "rejected", "expired"
@@ -74,7 +74,8 @@ UTTERANCES = Table(
     pa.schema(
         [
             *KEY_FIELDS,
-            ours("seq", pa.int32(), "Place in the platform's order, from 0", nullable=False),
+            with_default(ours("source", pa.string(), "Who heard it: ringcx, or the engine of speech to text"), RINGCX),
+            ours("seq", pa.int32(), "Place in the source's order within the segment, from 0", nullable=False),
             from_transcript("spoken_at", INSTANT, "When it was said or written", "timestamp", "UTC, ms"),
             from_transcript("participant_id", pa.string(), "Who said it"),
             from_transcript("participant_name", pa.string(), "Their name, where RingCX has it"),
@@ -87,7 +88,7 @@ UTTERANCES = Table(
         ]
     ),
     partition_by=("segment_day",),
-    sort_by=(*SEGMENT_KEY, "seq"),
+    sort_by=(*SEGMENT_KEY, "source", "seq"),
 )
 
 WINDOWS = Table(
@@ -115,7 +116,7 @@ QUARANTINE = Table(
     pa.schema(
         [
             ours("item_id", pa.string(), "Digest of the item and where it came from", nullable=False),
-            ours("kind", pa.string(), "segment, utterance or transcript", nullable=False),
+            ours("kind", pa.string(), "segment, utterance, transcript, insight or job", nullable=False),
             ours("sub_account_id", pa.string(), "RingCX sub-account that was asked"),
             ours("dialog_id", pa.string(), "Dialog, where it is known"),
             ours("segment_id", pa.string(), "Segment, where it is known"),
@@ -134,7 +135,12 @@ RUNS = Table(
     pa.schema(
         [
             ours("run_id", pa.string(), "Id of the run", nullable=False),
-            ours("kind", pa.string(), "ingest, backfill, reconcile or maintain", nullable=False),
+            ours(
+                "kind",
+                pa.string(),
+                "ingest, backfill, reconcile, maintain, receive, recordings, summaries or transcribe",
+                nullable=False,
+            ),
             ours("state", pa.string(), "running, done, failed or killed", nullable=False),
             ours("started_at", INSTANT, "When it began", "UTC"),
             ours("finished_at", INSTANT, "When it ended", "UTC"),
@@ -241,7 +247,7 @@ def utterance_rows(
         for said in utterances:
             who = (said.participant_id, said.participant_name, said.participant_type, said.rc_user_id)
             words = len(said.message.split()) if said.message else 0
-            values = (*key, said.seq, said.spoken_at_ms * 1000, *who, said.message, words, said.extra, day)
+            values = (*key, RINGCX, said.seq, said.spoken_at_ms * 1000, *who, said.message, words, said.extra, day)
             for column, value in zip(columns.values(), values, strict=True):
                 column.append(value)
     arrays = [pa.array(values, kind) for values, kind in zip(columns.values(), UTTERANCES.schema.types, strict=True)]

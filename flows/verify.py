@@ -3,7 +3,9 @@
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 
+from flows.calls.proof import CALL_CHECKS, FILES_SQL, astray
 from flows.windows import Window, merge, missing
 from sinks.lake import Lake
 
@@ -46,8 +48,15 @@ Rows = list[dict[str, object]]
 Ask = Callable[..., Rows]
 
 
-def verify(lake: Lake, start: datetime | None, end: datetime, step: timedelta, offset: timedelta) -> Proof:
-    """Check `[start, end)`; no start: from where each sub-account's history begins.
+def verify(
+    lake: Lake,
+    start: datetime | None,
+    end: datetime,
+    step: timedelta,
+    offset: timedelta,
+    audio: Path | None = None,
+) -> Proof:
+    """Check `[start, end)`; no start: from where each sub-account's history begins. `audio`: where recordings are.
 
     One snapshot of the lake, so a run in progress neither helps nor disturbs.
     """
@@ -61,6 +70,9 @@ def verify(lake: Lake, start: datetime | None, end: datetime, step: timedelta, o
         span = Window(first, max(first, end))
         checks = [_coverage(ask, start, span, step), _completeness(ask, span, offset)]
         checks += [_check(ask, name, counted, wrong, span) for name, counted, wrong in CHECKS]
+        if _number(ask("SELECT count(*) AS n FROM duckdb_tables() WHERE table_name = 'recordings'")):
+            calls = [_check(ask, name, counted, wrong, span) for name, counted, wrong in CALL_CHECKS]
+            checks += [check for check in [*calls, _files(ask, span, audio)] if check.looked_at]
         return Proof(span, tuple(checks))
 
 
@@ -97,6 +109,12 @@ def _check(ask: Ask, name: str, counted: str, wrong_sql: str, span: Window) -> C
     return Check(name, looked_at, len(wrong), tuple(wrong[:SHOWN]))
 
 
+def _files(ask: Ask, span: Window, audio: Path | None) -> Check:
+    rows = ask(FILES_SQL, span.start, span.end) if audio else []
+    wrong = list(astray(rows, audio)) if audio else []
+    return Check("every recording's file is there, as long as it was", len(rows), len(wrong), tuple(wrong[:SHOWN]))
+
+
 def _first(ask: Ask, end: datetime) -> datetime:
     first = ask("SELECT min(window_start) AS first FROM windows")[0]["first"]
     return first if isinstance(first, datetime) else end
@@ -109,6 +127,8 @@ def _number(rows: Sequence[dict[str, object]]) -> int:
 SEGMENTS = "FROM segments WHERE segment_end_time >= ? AND segment_end_time < ?"
 STORED = f"{SEGMENTS} AND transcript_state = 'stored'"
 KEY = "sub_account_id, dialog_id, segment_id"
+SPOKEN = "FROM utterances WHERE spoken_at >= ? AND spoken_at < ?"
+JOBS = "FROM jobs WHERE state = 'done' AND finished_at >= ? AND finished_at < ?"
 RUNS = "FROM runs WHERE started_at >= ? AND started_at < greatest(?, now()) AND state <> 'running'"
 
 # name, SQL that counts what is looked at, SQL that gives what is wrong; both over [start, end).
@@ -129,14 +149,30 @@ CHECKS = (
         f"SELECT count(*) AS n {STORED}",
         f"""SELECT {KEY}, s.utterance_count AS said, coalesce(u.n, 0) AS stored, coalesce(u.places, 0) AS places
             FROM (SELECT {KEY}, utterance_count {STORED}) AS s
-            LEFT JOIN (SELECT {KEY}, count(*) AS n, count(DISTINCT seq) AS places FROM utterances GROUP BY ALL) AS u
+            LEFT JOIN (SELECT {KEY}, count(*) AS n, count(DISTINCT seq) AS places
+                FROM utterances WHERE source = 'ringcx' GROUP BY ALL) AS u
             USING ({KEY}) WHERE s.utterance_count IS DISTINCT FROM coalesce(u.n, 0) OR u.n <> u.places ORDER BY ALL""",
     ),
     (
         "every utterance belongs to a stored transcript",
-        "SELECT count(*) AS n FROM utterances WHERE spoken_at >= ? AND spoken_at < ?",
-        f"""SELECT DISTINCT {KEY} FROM (SELECT * FROM utterances WHERE spoken_at >= ? AND spoken_at < ?) AS u
+        f"SELECT count(*) AS n {SPOKEN} AND source = 'ringcx'",
+        f"""SELECT DISTINCT {KEY} FROM (SELECT * {SPOKEN} AND source = 'ringcx') AS u
             ANTI JOIN (FROM segments WHERE transcript_state = 'stored') AS s USING ({KEY}) ORDER BY ALL""",
+    ),
+    (
+        "every segment that was put through speech to text has its utterances, each once",
+        f"SELECT count(*) AS n {JOBS}",
+        f"""SELECT {KEY}, source, j.utterance_count AS said, coalesce(u.n, 0) AS stored, coalesce(u.places, 0) AS places
+            FROM (SELECT {KEY}, source, coalesce(utterance_count, 0) AS utterance_count {JOBS}) AS j
+            LEFT JOIN (SELECT {KEY}, source, count(*) AS n, count(DISTINCT seq) AS places
+                FROM utterances WHERE source <> 'ringcx' GROUP BY ALL) AS u
+            USING ({KEY}, source) WHERE j.utterance_count <> coalesce(u.n, 0) OR u.n <> u.places ORDER BY ALL""",
+    ),
+    (
+        "every utterance of speech to text belongs to a job that is done",
+        f"SELECT count(*) AS n {SPOKEN} AND source <> 'ringcx'",
+        f"""SELECT DISTINCT {KEY}, source FROM (SELECT * {SPOKEN} AND source IS DISTINCT FROM 'ringcx') AS u
+            ANTI JOIN (FROM jobs WHERE state = 'done') AS j USING ({KEY}, source) ORDER BY ALL""",
     ),
     (
         "every segment is one row",

@@ -31,13 +31,15 @@ class Append:
     """Rows that are added as they are.
 
     With `under`, only those whose parent key was inserted or updated by an `Upsert` on `under` in the same commit; and
-    with `replace`, in the place of the rows that were stored for these parents.
+    with `replace`, in the place of the rows that were stored for these parents, as far as they are `alike`: agree with
+    one of the new rows in these columns, too.
     """
 
     table: Table
     rows: pa.Table
     under: Table | None = None
     replace: bool = False
+    alike: tuple[str, ...] = ()
 
 
 Change = Upsert | Append

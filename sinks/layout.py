@@ -15,7 +15,7 @@ import duckdb
 
 from sinks.errors import LakeError, LakeTooNew, LakeUnavailable, LocationError
 from sinks.location import Location
-from sinks.schema import Table, comment, listed, literal, quoted, sql_type
+from sinks.schema import Table, comment, default_sql, listed, literal, quoted, sql_type
 
 VIEW = "lake_layout"
 OPTIONS: Mapping[str, str] = {
@@ -92,6 +92,28 @@ def lay_out(
         con.execute(f"CREATE OR REPLACE MACRO lake.main.{quoted(name)} {body}")
     con.execute(f"CREATE OR REPLACE VIEW lake.main.{VIEW} AS SELECT {version} AS version, {literal(digest)} AS digest")
     con.execute("COMMIT")
+    con.execute("BEGIN")
+    _begin_statistics(con)
+    con.execute("COMMIT")
+
+
+def _begin_statistics(con: duckdb.DuckDBPyConnection) -> None:
+    """Say of tables that never held a row that they are empty, as DuckLake would after the first one.
+
+    Without it, DuckLake looks for their statistics column by column, in every query that names them: 10 to 30 ms, where
+    a table with rows takes 2. A view that joins a table for what was never used would be slow for nothing.
+    """
+    new = (
+        "SELECT table_id FROM lake_catalog.ducklake_table WHERE end_snapshot IS NULL"
+        " AND table_id NOT IN (SELECT table_id FROM lake_catalog.ducklake_table_stats)"
+    )
+    con.execute(
+        "INSERT INTO lake_catalog.ducklake_table_column_stats (table_id, column_id, contains_null)"
+        # That there may be NULLs is true of any table, and it is looked for again where it is not said.
+        " SELECT table_id, column_id, 1 FROM lake_catalog.ducklake_column"
+        f" WHERE end_snapshot IS NULL AND table_id IN ({new})"
+    )
+    con.execute(f"INSERT INTO lake_catalog.ducklake_table_stats SELECT table_id, 0, 0, 0 FROM ({new})")
 
 
 def _remember_place(con: duckdb.DuckDBPyConnection, location: Location) -> None:
@@ -120,13 +142,14 @@ def _lay_out_table(con: duckdb.DuckDBPyConnection, table: Table) -> None:
     stored = _stored_columns(con, table)
     if not stored:
         columns = ", ".join(
-            f"{quoted(c.name)} {sql_type(c.type)}{'' if c.nullable else ' NOT NULL'}" for c in table.schema
+            f"{quoted(c.name)} {sql_type(c.type)}{default_sql(c)}{'' if c.nullable else ' NOT NULL'}"
+            for c in table.schema
         )
         con.execute(f"CREATE TABLE {name} ({columns})")
     for column in table.schema:
         declared = sql_type(column.type)
         if stored and column.name not in stored:
-            con.execute(f"ALTER TABLE {name} ADD COLUMN {quoted(column.name)} {declared}")
+            con.execute(f"ALTER TABLE {name} ADD COLUMN {quoted(column.name)} {declared}{default_sql(column)}")
         elif stored and stored[column.name] != declared:
             raise LakeError(f"{table.name}.{column.name} is stored as {stored[column.name]}, declared as {declared}")
         con.execute(f"COMMENT ON COLUMN {name}.{quoted(column.name)} IS {literal(comment(column))}")

@@ -19,6 +19,19 @@ def field(
     return pa.field(name, type_, nullable=nullable, metadata=metadata)
 
 
+def with_default(column: "pa.Field[pa.DataType]", text: str) -> "pa.Field[pa.DataType]":
+    """The field with a value for rows that do not give it: those stored before it was declared, too."""
+    metadata = dict[bytes | str, bytes | str]((column.metadata or {}).items())
+    metadata[b"default"] = text.encode()
+    return column.with_metadata(metadata)
+
+
+def default_sql(column: "pa.Field[pa.DataType]") -> str:
+    """The column's default as SQL after its type; empty where it has none."""
+    default = (column.metadata or {}).get(b"default")
+    return f" DEFAULT {literal(default.decode())}" if default else ""
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
     """One table's declaration: schema, key, layout.
@@ -54,7 +67,7 @@ class Table:
     @property
     def definition(self) -> str:
         """Everything declared, as text: equal texts mean that the stored table needs no upgrade."""
-        columns = [(c.name, sql_type(c.type), c.nullable, comment(c)) for c in self.schema]
+        columns = [(c.name, sql_type(c.type) + default_sql(c), c.nullable, comment(c)) for c in self.schema]
         return repr((self.name, columns, self.key, self.partition_by, self.sort_by))
 
 

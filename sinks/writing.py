@@ -52,6 +52,8 @@ class Writing:
             raise ChangeError(f"rows of {table.name} replace nothing: name the table that they are under")
         if under and not set(under.key) <= set(change.rows.schema.names):
             raise ChangeError(f"rows of {table.name} lack the key of {under.name}: {', '.join(under.key)}")
+        if not set(change.alike) <= set(change.rows.schema.names):
+            raise ChangeError(f"rows of {table.name} lack what is to be alike: {', '.join(change.alike)}")
         if not change.rows.num_rows:
             return Written()
         source = self._scratch.incoming(table, change.rows)
@@ -60,15 +62,17 @@ class Writing:
             condition = f"({listed(under.key)}) IN ({touched})" if touched else "false"
             source = self._scratch.make("children", f"FROM {source} WHERE {condition}")
         inserted = self._scratch.count(source)
-        removed = self._remove(table, under.key, source) if under and change.replace and inserted else 0
+        removed = (
+            self._remove(table, (*under.key, *change.alike), source) if under and change.replace and inserted else 0
+        )
         if inserted:
             self._con.execute(f"INSERT INTO {_stored(table)} ({columns}) FROM {source}")
         return Written(inserted=inserted, kept=change.rows.num_rows - inserted, removed=removed)
 
-    def _remove(self, table: Table, parent: tuple[str, ...], source: str) -> int:
-        """Delete the stored rows of the parents that `source` holds rows of; how many there were."""
-        of_parent = f"({listed(parent, 't.')}) IN (SELECT DISTINCT {listed(parent)} FROM {source})"
-        narrow = listed(dict.fromkeys([*parent, *table.partition_columns]), "t.")
+    def _remove(self, table: Table, same: tuple[str, ...], source: str) -> int:
+        """Delete the stored rows that agree with one of `source` in the columns `same`; how many there were."""
+        of_parent = f"({listed(same, 't.')}) IN (SELECT DISTINCT {listed(same)} FROM {source})"
+        narrow = listed(dict.fromkeys([*same, *table.partition_columns]), "t.")
         places = self._scratch.make("places", f"SELECT {narrow} FROM {_stored(table)} AS t WHERE {of_parent}")
         stored = self._scratch.count(places)
         if stored:

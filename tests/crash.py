@@ -70,14 +70,14 @@ FAILPOINTS = (
     Failpoint("before COMMIT", "sinks/lake.py", 'con.execute("COMMIT")', hit=5),
     Failpoint("in COMMIT", "sinks/lake.py", 'con.execute("COMMIT")', hit=5, after_ms=4),
     Failpoint("after COMMIT", "sinks/lake.py", "return writing.written", hit=5, occurrence=-1),
-    Failpoint("dead runs known", "flows/loading.py", "mark = Upsert(tables.RUNS"),
+    Failpoint("dead runs known", "flows/on_record.py", "mark = Upsert(tables.RUNS"),
     Failpoint("dead runs made up for, not forgotten", "flows/alive.py", "path.unlink(", occurrence=1),
     Failpoint("after a poll's commit", "flows/pipeline.py", "loaded = written["),
     Failpoint("after a claim", "flows/pipeline.py", "mine = self.store.query(CLAIMED_SQL"),
     Failpoint("fetched, not flushed", "flows/pipeline.py", "self._outcomes.append(outcome)", hit=9),
     Failpoint("after a flush's commit", "flows/pipeline.py", "lines = sum("),
     Failpoint("before claims are given back", "flows/pipeline.py", "if changes := given_back("),
-    Failpoint("before the run is put on record", "flows/loading.py", "_record(runtime, run_id, kind, FAILED if"),
+    Failpoint("before the run is put on record", "flows/loading.py", "record(runtime, run_id, kind, state, started_at"),
     Failpoint("run over, still held to be alive", "flows/alive.py", "path.unlink(", occurrence=0),
 )
 

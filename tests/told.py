@@ -54,7 +54,12 @@ def commit(lake: Lake, segments: Sequence[dict[str, object]], said: Mapping[tupl
             assert isinstance(began, datetime)
             assert isinstance(ended, datetime)
             line = {name: row[name] for name in SEGMENT_KEY}
-            line |= {"seq": seq, "spoken_at": began + timedelta(seconds=seconds), "participant_type": who}
+            line |= {
+                "source": "ringcx",
+                "seq": seq,
+                "spoken_at": began + timedelta(seconds=seconds),
+                "participant_type": who,
+            }
             line |= {"participant_id": called, "participant_name": called, "message": message}
             lines.append(line | {"words": len(message.split()), "segment_day": ended.date()})
     names = {name for row in counted for name in row}

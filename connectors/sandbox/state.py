@@ -85,6 +85,13 @@ class Sandbox:
         """The path at which RingCentral's media host has the recording of a segment, as a call log would show it."""
         return content_path(self.world, key)
 
+    def secrets(self) -> set[str]:
+        """Everything that it gave or was given and that nobody else may read: credentials, tokens, secret addresses."""
+        config, world = self.config, self.world
+        streams = (stream for call in self.calls.all() for stream in call.streams)
+        found = {config.client_secret, config.jwt, *(stream.token for stream in streams)}
+        return found | world.platform_tokens.handed_out | world.ringcx_tokens.handed_out | self.jobs.addresses()
+
     def record(self, visit: Visit, status: int | None) -> None:
         """Add one request to the log."""
         if len(self.log) >= self.config.log_limit:

@@ -28,12 +28,14 @@ class TokenStore:
         self._refresh_seconds = refresh_seconds
         self._access: dict[str, float] = {}
         self._refresh: dict[str, float] = {}
+        self.handed_out: set[str] = set()  # every token there ever was
 
     def issue(self, now: float) -> Pair:
         """A new pair; forgets what has expired."""
         self._access = {token: until for token, until in self._access.items() if until > now}
         self._refresh = {token: until for token, until in self._refresh.items() if until > now}
         pair = Pair(*(f"{self._prefix}-{kind}-{secrets.token_urlsafe(24)}" for kind in ("access", "refresh")))
+        self.handed_out.update(pair)
         self._access[pair.access] = now + self._access_seconds
         self._refresh[pair.refresh] = now + self._refresh_seconds
         return pair

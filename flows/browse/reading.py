@@ -142,8 +142,10 @@ OPENINGS_SQL = """
 SEGMENTS_SQL = """
     SELECT segment_id, segment_type, segment_participant_id, segment_agent_group_id, segment_start_time,
         segment_end_time, segment_duration_ms, agent_disposition, system_disposition, agent_notes, has_recording,
-        transcript_state, coalesce(utterance_count, 0) AS utterance_count
-    FROM segments
+        transcript_state,
+        coalesce(CASE WHEN transcript_state = 'stored' THEN s.utterance_count ELSE h.utterance_count END, 0)
+            AS utterance_count
+    FROM segments AS s LEFT JOIN heard AS h USING (sub_account_id, dialog_id, segment_id)
     WHERE sub_account_id = {account} AND dialog_id = {dialog}
     ORDER BY coalesce(segment_start_time, segment_end_time), segment_id
 """

@@ -59,8 +59,20 @@ def sandbox(  # noqa: PLR0913 - a command's options
 
 
 @app.command
-def demo() -> int:
-    """Run the main job on a sandbox with the platform's real limits, and look at what it loaded."""
+def demo(*, calls: bool = False, audio: Path | None = None) -> int:
+    """Run the main job on a sandbox with the platform's real limits, and look at what it loaded.
+
+    Parameters
+    ----------
+    calls
+        Instead, the story of three calls: streamed live over gRPC and WSS, recorded, put into words, read.
+    audio
+        The voice of these calls, a WAV file. Absent: tones, in which nobody hears a word.
+    """
+    if calls:
+        from flows.calls import demonstration as story
+
+        return story.run(Path(".demo") / "calls", audio)
     from flows import demonstration
 
     return demonstration.run()

@@ -25,7 +25,7 @@ WITH said AS (
         CASE WHEN regexp_matches(message, search_beginning(words[6])) THEN regexp_matches(message, search_pattern(words[6])) ELSE false END AS is_6,
         CASE WHEN regexp_matches(message, search_beginning(words[7])) THEN regexp_matches(message, search_pattern(words[7])) ELSE false END AS is_7,
         CASE WHEN regexp_matches(message, search_beginning(words[8])) THEN regexp_matches(message, search_pattern(words[8])) ELSE false END AS is_8
-    FROM utterances
+    FROM best_utterances
 ),
 counted AS (
     SELECT
@@ -62,8 +62,13 @@ scope AS (
         sub_account_id,
         dialog_id,
         min(coalesce(dialog_start_time, segment_start_time, segment_end_time)) AS started_at,
-        CAST(coalesce(sum(utterance_count), 0) AS BIGINT) AS turns
-    FROM segments
+        CAST(
+            coalesce(
+                sum(CASE WHEN transcript_state = 'stored' THEN s.utterance_count ELSE h.utterance_count END), 0
+            ) AS BIGINT
+        ) AS turns
+    FROM segments AS s
+    LEFT JOIN heard AS h USING (sub_account_id, dialog_id, segment_id)
     WHERE CASE WHEN len(words) > 8 THEN error('search takes 8 words at most') ELSE true END
     GROUP BY sub_account_id, dialog_id
 ),

@@ -1,23 +1,25 @@
--- What was said, and by whom, also where RingCX leaves participantType empty.
+-- What was said, and by whom, also where participantType is empty; of each segment, as its best source heard it.
 -- Grain: one row per utterance.
 -- Columns:
 --   sub_account_id      RingCX sub-account of the segment
 --   dialog_id           The dialog
 --   segment_id          The segment
---   seq                 Place in the platform's order within the segment, from 0
+--   source              Who heard it: ringcx, or the engine of speech to text
+--   seq                 Place in the source's order within the segment, from 0
 --   segment_day         Day on which the segment ended, in UTC: filter by it, and only that day's files are read
 --   segment_start_time  When the segment began [UTC]
 --   agent_id            Agent (or bot) of the segment
 --   spoken_at           When it was said or written [UTC]
---   speaker             agent, contact or bot: as RingCX says; else by the ids of the segment; else empty
---   participant_id      Who said it, as RingCX names them
---   participant_name    Their name, where RingCX has it
+--   speaker             agent, contact or bot: as the source says; else by the ids of the segment; else empty
+--   participant_id      Who said it, as the source names them
+--   participant_name    Their name, where it is known
 --   words               Words, by white space (few in languages that are written without)
 --   message             What was said
 SELECT
     u.sub_account_id,
     u.dialog_id,
     u.segment_id,
+    u.source,
     u.seq,
     u.segment_day,
     s.segment_start_time,
@@ -31,8 +33,9 @@ SELECT
         WHEN u.participant_id = s.contact_endpoint_address THEN 'contact'
         WHEN u.rc_user_id IS NOT NULL THEN 'agent'
         WHEN u.participant_id = s.segment_participant_rc_extension_id THEN 'agent'
-        -- One agent has one segment with one contact: whoever else speaks in it is that contact.
-        WHEN u.participant_id IS NOT NULL AND s.segment_participant_id IS NOT NULL THEN 'contact'
+        -- One agent has one segment with one contact: whoever else RingCX names is that contact.
+        WHEN u.source = 'ringcx' AND u.participant_id IS NOT NULL AND s.segment_participant_id IS NOT NULL
+            THEN 'contact'
     END AS speaker,
     u.participant_id,
     u.participant_name,
@@ -40,3 +43,6 @@ SELECT
     u.message
 FROM utterances AS u
 JOIN segments AS s USING (sub_account_id, dialog_id, segment_id)
+LEFT JOIN heard AS h USING (sub_account_id, dialog_id, segment_id)
+-- The rule of best_utterances, put here once more: through that view, segments would be read twice.
+WHERE u.source = CASE WHEN s.transcript_state = 'stored' THEN 'ringcx' ELSE coalesce(h.source, 'ringcx') END

@@ -5,7 +5,8 @@
 --   dialog_id           The dialog
 --   turn                Place in the dialog by time, from 1
 --   segment_id          The segment
---   seq                 Place in the platform's order within the segment, from 0
+--   source              Who heard it: ringcx, or the engine of speech to text
+--   seq                 Place in the source's order within the segment, from 0
 --   day                 Day on which the dialog began, in UTC
 --   channel_class       VOICE or DIGITAL
 --   channel_type        VOICE, EMAIL, MESSENGER, ENGAGE_MESSAGING, ...
@@ -14,34 +15,79 @@
 --   spoken_at           When it was said or written [UTC]
 --   offset_seconds      Time since the dialog began [s]
 --   gap_seconds         Time since the utterance before, in whichever segment; empty for the first [s]
---   speaker             agent, contact or bot: as RingCX says; else by the ids of the segment; else empty
---   participant_id      Who said it, as RingCX names them
---   participant_name    Their name, where RingCX has it
+--   speaker             agent, contact or bot: as the source says; else by the ids of the segment; else empty
+--   participant_id      Who said it, as the source names them
+--   participant_name    Their name, where it is known
 --   words               Words, by white space (few in languages that are written without)
 --   message             What was said
 SELECT
-    s.sub_account_id,
-    s.dialog_id,
+    sub_account_id,
+    dialog_id,
     row_number() OVER dialog AS turn,
-    s.segment_id,
-    s.seq,
-    d.day,
-    d.channel_class,
-    d.channel_type,
-    d.direction,
-    s.agent_id,
-    s.spoken_at,
-    date_diff('millisecond', d.started_at, s.spoken_at) / 1000 AS offset_seconds,
-    date_diff('millisecond', lag(s.spoken_at) OVER dialog, s.spoken_at) / 1000 AS gap_seconds,
-    s.speaker,
-    s.participant_id,
-    s.participant_name,
-    s.words,
-    s.message
-FROM spoken AS s
-JOIN dialogs AS d USING (sub_account_id, dialog_id)
+    segment_id,
+    source,
+    seq,
+    day,
+    channel_class,
+    channel_type,
+    direction,
+    agent_id,
+    spoken_at,
+    date_diff('millisecond', started_at, spoken_at) / 1000 AS offset_seconds,
+    date_diff('millisecond', lag(spoken_at) OVER dialog, spoken_at) / 1000 AS gap_seconds,
+    speaker,
+    participant_id,
+    participant_name,
+    words,
+    message
+FROM (
+    -- As in spoken, and the dialog's day and channel as in dialogs, so that segments are read once for both.
+    SELECT
+        u.*,
+        s.day,
+        s.channel_class,
+        s.channel_type,
+        s.direction,
+        s.started_at,
+        s.segment_start_time,
+        s.segment_participant_id AS agent_id,
+        CASE
+            WHEN lower(u.participant_type) IN ('agent', 'contact', 'bot') THEN lower(u.participant_type)
+            WHEN lower(u.participant_type) IN ('customer', 'caller', 'user', 'end_user') THEN 'contact'
+            WHEN u.participant_id = s.segment_participant_id AND s.segment_type IN ('BOT', 'IVR') THEN 'bot'
+            WHEN u.participant_id = s.segment_participant_id THEN 'agent'
+            WHEN u.participant_id = s.contact_endpoint_address THEN 'contact'
+            WHEN u.rc_user_id IS NOT NULL THEN 'agent'
+            WHEN u.participant_id = s.segment_participant_rc_extension_id THEN 'agent'
+            -- One agent has one segment with one contact: whoever else RingCX names is that contact.
+            WHEN u.source = 'ringcx' AND u.participant_id IS NOT NULL AND s.segment_participant_id IS NOT NULL
+                THEN 'contact'
+        END AS speaker
+    FROM utterances AS u
+    JOIN (
+        SELECT
+            * EXCLUDE (channel_class, channel_type),
+            min(coalesce(dialog_start_time, segment_start_time, segment_end_time)) OVER dialog AS started_at,
+            CAST(
+                min(coalesce(dialog_start_time, segment_start_time, segment_end_time)) OVER dialog AT TIME ZONE 'UTC'
+                AS DATE
+            ) AS day,
+            first_value(channel_class IGNORE NULLS) OVER first_to_last AS channel_class,
+            first_value(channel_type IGNORE NULLS) OVER first_to_last AS channel_type,
+            first_value(dialog_origination IGNORE NULLS) OVER first_to_last AS direction
+        FROM segments
+        WINDOW
+            dialog AS (PARTITION BY sub_account_id, dialog_id),
+            first_to_last AS (
+                PARTITION BY sub_account_id, dialog_id ORDER BY segment_end_time
+                ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING
+            )
+    ) AS s USING (sub_account_id, dialog_id, segment_id)
+    LEFT JOIN heard AS h USING (sub_account_id, dialog_id, segment_id)
+    WHERE u.source = CASE WHEN s.transcript_state = 'stored' THEN 'ringcx' ELSE coalesce(h.source, 'ringcx') END
+)
 -- The channel and the day are the same in all of a dialog: as parts of the partition, filters by them come first.
 WINDOW dialog AS (
-    PARTITION BY s.sub_account_id, s.dialog_id, d.day, d.channel_class, d.channel_type, d.direction
-    ORDER BY s.spoken_at, s.segment_start_time, s.segment_id, s.seq
+    PARTITION BY sub_account_id, dialog_id, day, channel_class, channel_type, direction
+    ORDER BY spoken_at, segment_start_time, segment_id, seq
 )

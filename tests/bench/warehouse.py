@@ -79,10 +79,24 @@ DLT_VIEWS = {
         SELECT t.sub_account_id, t.dialog_id, t.segment_id, u._dlt_list_idx AS seq,
             make_timestamptz(u."timestamp"::BIGINT * 1000) AS spoken_at, u.participant_id, u.participant_type,
             u.participant_name, u.rc_user_id, u.message,
-            len(list_filter(string_split(u.message, ' '), lambda x: x <> '')) AS words, NULL::DATE AS segment_day
+            len(list_filter(string_split(u.message, ' '), lambda x: x <> '')) AS words, NULL::DATE AS segment_day,
+            'ringcx' AS source, NULL::VARCHAR AS extra
         FROM ringcx.transcripts__transcript AS u JOIN ringcx.transcripts AS t ON t._dlt_id = u._dlt_parent_id""",
+    "jobs": """
+        SELECT NULL::VARCHAR AS sub_account_id, NULL::VARCHAR AS dialog_id, NULL::VARCHAR AS segment_id,
+            NULL::VARCHAR AS source, NULL::VARCHAR AS state WHERE false""",
 }
-ANALYSTS = ("dialogs", "spoken", "turns", "conversations", "agent_daily", "agent_group_daily", "disposition_daily")
+ANALYSTS = (
+    "dialogs",
+    "heard",
+    "best_utterances",
+    "spoken",
+    "turns",
+    "conversations",
+    "agent_daily",
+    "agent_group_daily",
+    "disposition_daily",
+)
 
 
 def analysts_views() -> dict[str, str]:
@@ -94,7 +108,7 @@ def plain_file(lake: Lake, path: Path) -> None:
     """The lake's rows in plain tables, under the same views."""
     with lake.exclusive() as con:
         con.execute(f"ATTACH '{path}' AS peer")
-        for table in ("segments", "utterances"):
+        for table in ("segments", "utterances", "jobs"):
             con.execute(f"CREATE TABLE peer.main.{table} AS FROM lake.main.{table}")
         con.execute("DETACH peer")
     with duckdb.connect(str(path)) as con:

@@ -44,7 +44,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
         for seq, message in enumerate(messages):
             who = {"participant_id": "ann" if seq % 2 == 0 else "guest", "message": message, "words": 1}
             at = {"spoken_at": began + timedelta(seconds=seq), "segment_day": date(2026, 8, 1)}
-            lines.append(key | {"seq": seq} | who | at)
+            lines.append(key | {"source": "ringcx", "seq": seq} | who | at)
     schema = pa.schema([tables.SEGMENTS.schema.field(name) for name in segments[0]])
     with Lake(Location.parse(str(tmp_path_factory.mktemp("mcp")), None), tables.TABLES, view_bodies()) as made:
         made.create()

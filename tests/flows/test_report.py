@@ -70,6 +70,7 @@ def segment(dialog: str, start: datetime, **more: object) -> dict[str, object]:
 def said(dialog: str, seq: int, speaker: str, words: int) -> dict[str, object]:
     """An utterance of so many words, yesterday."""
     key = {"sub_account_id": "1", "dialog_id": dialog, "segment_id": "s", "seq": seq, "spoken_at": NOON}
+    key |= {"source": "ringcx"}
     name = EVIL if speaker == "agent" else None
     who = {"participant_type": speaker, "participant_name": name, "message": "word " * words, "words": words}
     return key | who | {"segment_day": date(2026, 8, 1)}

@@ -116,8 +116,9 @@ def test_only_the_days_in_question_are_read(lake: Lake) -> None:
     sql = ranking_sql(parse("cancel"), Filters(until=T0 + DAY), (date(2026, 8, 1), date(2026, 8, 3)))
     with lake.read() as con:
         plan = json.loads(con.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}").fetchall()[0][1])
-    files = {info["Table"]: info["Total Files Read"] for info in read_by(plan) if "Total Files Read" in info}
-    assert files == {"segments": "2", "utterances": "2"}
+    files = [(info["Table"], int(info["Total Files Read"])) for info in read_by(plan) if "Total Files Read" in info]
+    assert max(files) == ("utterances", 2)
+    assert all(read <= 2 for _, read in files)
     assert found(lake, "cancel", Filters(since=T0 + 2 * DAY, until=T0 + 3 * DAY)) == ["chat"]
 
 

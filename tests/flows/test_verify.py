@@ -59,7 +59,9 @@ def test_a_complete_lake_passes_every_check(lake: Lake) -> None:
     proof = proof_after("", lake)
     assert proof.ok
     assert [check.name for check in proof.checks if not check.looked_at] == [
-        "every pending transcript has a time at which it is asked for again"
+        "every pending transcript has a time at which it is asked for again",
+        "every segment that was put through speech to text has its utterances, each once",
+        "every utterance of speech to text belongs to a job that is done",
     ]
 
 

@@ -94,6 +94,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
                 "sub_account_id": ACCOUNT,
                 "dialog_id": dialog,
                 "segment_id": name,
+                "source": "ringcx",
                 "seq": seq,
                 "spoken_at": at(seconds),
             }

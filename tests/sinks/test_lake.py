@@ -155,6 +155,16 @@ def test_children_may_take_the_place_of_those_stored(lake: Lake) -> None:
     ]
 
 
+def test_only_children_that_are_alike_give_way(lake: Lake) -> None:
+    """What one engine heard takes nothing from what another heard of the same parent."""
+    lake.commit([Upsert(SEGMENTS, segments("a")), *(Append(UTTERANCES, utterances("a", text=t)) for t in ("x", "y"))])
+    again = Append(UTTERANCES, utterances("a", text="y", count=1), under=SEGMENTS, replace=True, alike=("text",))
+    written = lake.commit([Upsert(SEGMENTS, segments("a", state="stored")), again])
+    assert written["utterances"] == Written(inserted=1, removed=2)
+    said = "SELECT text, count(*) AS n FROM utterances GROUP BY ALL ORDER BY ALL"
+    assert [tuple(row.values()) for row in lake.query(said).to_pylist()] == [("x", 2), ("y", 1)]
+
+
 WRONG: Mapping[str, Change] = {
     "one key twice": Upsert(SEGMENTS, segments("z", "z")),
     "no key": Upsert(SEGMENTS, some([{"id": None}], ["id"])),
@@ -170,6 +180,9 @@ WRONG: Mapping[str, Change] = {
     "append to a keyed table": Append(SEGMENTS, segments("z")),
     "child without the parent's key": Append(UTTERANCES, pa.table({"seq": pa.array([1], pa.int32())}), under=SEGMENTS),
     "replacing the children of nobody": Append(UTTERANCES, utterances("z"), replace=True),
+    "alike in what is not there": Append(
+        UTTERANCES, utterances("a"), under=SEGMENTS, replace=True, alike=("nonsense",)
+    ),
     "undeclared table": Append(Table("other", UTTERANCES.schema), utterances("z")),
 }
 

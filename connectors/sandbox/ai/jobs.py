@@ -84,6 +84,10 @@ class Jobs:
         self._jobs: dict[str, Job] = {}
         self._scripted: deque[JobTrouble] = deque()
 
+    def addresses(self) -> set[str]:
+        """Every webhook and every address of audio that was given."""
+        return {address for job in self._jobs.values() for address in (job.webhook, job.content_uri)}
+
     def script(self, troubles: Iterable[JobTrouble]) -> None:
         """Let the next jobs have these, in order."""
         self._scripted.extend(troubles)

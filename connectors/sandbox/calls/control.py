@@ -49,8 +49,9 @@ def start_stream(world: World, call: Call) -> Reply:
     if world.calls.is_running(call.ids["sub"], start.stream_id):
         return replies.error(409, call.uri, call.now_ms)
     segment_id = call.ids.get("segment")
-    stream = Stream(start.stream_id, segment_id, ongoing.script(segment_id, _ptime(start)), start.url)
-    world.calls.stream(ongoing, stream, start.url, start.token or "")
+    script, token = ongoing.script(segment_id, _ptime(start)), start.token or ""
+    stream = Stream(start.stream_id, segment_id, script, start.url, token)
+    world.calls.stream(ongoing, stream, start.url, token)
     return ACCEPTED
 
 

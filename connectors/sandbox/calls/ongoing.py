@@ -59,11 +59,12 @@ class LiveCall:
 class Stream:
     """One stream of a call: `outcome` is None while it runs. `url` is shown without its query."""
 
-    def __init__(self, stream_id: str, segment_id: str | None, script: CallScript, url: str) -> None:
+    def __init__(self, stream_id: str, segment_id: str | None, script: CallScript, url: str, token: str = "") -> None:
         self.stream_id = stream_id
         self.segment_id = segment_id
         self.script = script
         self.url = url.partition("?")[0]
+        self.token = token
         self.transport = transport_of(url)
         self.future: Future[Outcome] = Future()
         self.is_stopping = False

@@ -6,6 +6,7 @@ The callers are the sandbox's, which share no code with the receivers.
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -226,10 +227,10 @@ def test_a_line_that_breaks_is_a_call_that_was_cut(transport: str, tmp_path: Pat
     """Nobody may take half a call for a whole one."""
 
     async def story(here: Post) -> None:
-        await dial(call(trouble={"hang_up_at_ms": 300}), here.line(transport))
+        await dial(call(trouble={"hang_up_at_ms": 300}), replace(here.line(transport), pace=1.0))
         await until(lambda: len(endings(here)) == 1)
         assert endings(here)[0]
-        assert len(here.ear.audio(0, "agent-1")) >= 8 * 200
+        assert len(here.ear.audio(0, "agent-1")) >= 8 * 100
 
     tell(tmp_path, story)
 

@@ -1,0 +1,1 @@
+"""RingCentral's own APIs, beside RingCX: the AI API, which hears recordings."""
