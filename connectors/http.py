@@ -18,6 +18,7 @@ The only place that waits and the only place that retries. What happens for each
 A request that must not be sent twice (`once`), because the platform would do it twice, differs in these:
 
 | 5xx, time-out, reset, cut body     | not retried: it may have been done                         | `Uncertain`    |
+| 2xx that cannot be read            | not retried: it has been done                              | `Uncertain`    |
 | no connection: refused, DNS, TLS,  | nothing of it was sent: retried after 1, 2, 4, 8 s         | `Unavailable`  |
 | none free, time-out before sending |                                                            |                |
 | 2xx with a `Date` long past        | believed: what was done is done                            |                |
@@ -164,7 +165,12 @@ class Http:
             return read(response.content)
         except UNREADABLE as error:
             reason = str(error)
-        raise unreadable(group, response, reason)
+        failure = unreadable(group, response, reason)
+        raise (
+            Uncertain(f"{failure}, so what it did is not known", group=group, status=failure.status)
+            if once
+            else failure
+        )
 
     async def _attempt_streaming(self, group: str, place: int, request: httpx.Request, take: Take[T]) -> T:
         sent_at = self._clock() if self._clock else None

@@ -6,7 +6,7 @@ A claim is a segment's `next_attempt_at` moved ahead, and `claimed_by`: `<run id
 from collections.abc import Sequence
 
 from flows import tables
-from flows.calls import jobs
+from flows.calls.speech import jobs
 from flows.ports import Store
 from sinks.changes import Change, Upsert
 

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from flows.calls.haul import Haul
-from flows.calls.haul import said as said_of
+from flows.calls.downloads.haul import Haul
+from flows.calls.downloads.haul import said as said_of
 from flows.tally import Tally
 
 

@@ -29,7 +29,7 @@ from sinks.errors import LocationError
 from sinks.lake import Lake
 from sinks.location import Location
 
-LAYOUT_VERSION = 1
+LAYOUT_VERSION = 2  # 2: utterances have a source; an older release would delete those of other sources
 
 
 @dataclass(frozen=True, slots=True)

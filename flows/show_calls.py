@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from connectors.ringcx.profiles import Profile
+from flows.calls.downloads.haul import Fetched, said
 from flows.calls.enriching import Part
-from flows.calls.haul import Fetched, said
 from flows.calls.streams import Stream
 from flows.show import harmless, span
 

@@ -14,7 +14,7 @@ import httpx
 import msgspec
 
 from connectors.answers import UNREADABLE
-from connectors.errors import ConnectorError, Denied, Rejected, Unauthorized, Uncertain
+from connectors.errors import ConnectorError, Denied, Rejected, Unauthorized
 from connectors.http import Http
 from connectors.ringcentral.masking import SecretUrl, masked, with_token
 from connectors.ringcentral.records import Answer
@@ -78,11 +78,7 @@ class RingCentralAI:
 
         async def send(token: str) -> str:
             request = self._request("POST", f"{wanted.api}?{query}", token, body)
-            answer = await self._http.send(GROUP, request, bytes, once=True)
-            try:
-                return msgspec.json.decode(answer, type=_Accepted).job_id
-            except UNREADABLE:
-                raise Uncertain(f"{GROUP}: taken, but the answer names no job", group=GROUP) from None
+            return (await self._http.send(GROUP, request, msgspec.json.Decoder(_Accepted).decode, once=True)).job_id
 
         return await self._authorised(send, key)
 

@@ -22,11 +22,12 @@ from connectors.sandbox.callers import Heard
 from connectors.sandbox.calls import LiveCall, Ongoing, two_voices
 from connectors.sandbox.sound import Said, encode, sound_of, tone
 from flows import loading, show
-from flows.calls import certificate, streams
+from flows.calls import streams
+from flows.calls.receiving import certificate
 from flows.calls.receiving.receiver import Listening, Received, Show, receive
+from flows.calls.speech.transcribing import Wish, transcribe
 from flows.calls.streams import StreamRequest
 from flows.calls.tables import POCKETSPHINX, RINGCENTRAL_AI
-from flows.calls.transcribing import Wish, transcribe
 from flows.runtime import Runtime, open_lake, open_runtime
 from flows.sandboxes import point_at
 from flows.settings import Settings, load_settings

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from connectors.errors import ConnectorError
-from flows.calls import recordings, summaries
-from flows.calls.haul import Fetched, said
-from flows.calls.transcribing import Transcribed, transcribe
+from flows.calls.downloads import recordings, summaries
+from flows.calls.downloads.haul import Fetched, said
+from flows.calls.speech.transcribing import Transcribed, transcribe
 from flows.runtime import Runtime
 from flows.settings import Settings, SettingsError
 from sinks.errors import LakeError

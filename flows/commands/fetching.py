@@ -3,8 +3,8 @@
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
-from flows.calls.choice import Choice
-from flows.calls.haul import Fetched, Haul
+from flows.calls.downloads.choice import Choice
+from flows.calls.downloads.haul import Fetched, Haul
 from flows.commands.app import DONE, FAILED, app, ready_settings, utc
 from flows.commands.calls import run_with
 from flows.runtime import Runtime
@@ -43,7 +43,7 @@ def recordings(
     dry_run
         Only say what it will cost.
     """
-    from flows.calls import recordings
+    from flows.calls.downloads import recordings
 
     choice = _choice(start, end, sub_account, agent, channel, min_seconds)
     return _fetch(
@@ -87,7 +87,7 @@ def summaries(
     dry_run
         Only say what it will cost.
     """
-    from flows.calls import summaries
+    from flows.calls.downloads import summaries
 
     choice = _choice(start, end, sub_account, agent, channel, min_seconds)
     return _fetch(

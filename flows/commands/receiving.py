@@ -51,7 +51,7 @@ def certificate(*hosts: str, days: int = 365, force: bool = False) -> int:
     force
         Replace the one that is there.
     """
-    from flows.calls.certificate import make
+    from flows.calls.receiving.certificate import make
 
     settings = ready_settings()
     paths = settings.ringcx_receive_certificate, settings.ringcx_receive_key

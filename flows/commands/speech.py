@@ -3,8 +3,8 @@
 import asyncio
 from datetime import UTC, datetime
 
-from flows.calls.to_hear import Wish
-from flows.calls.transcribing import Transcribed
+from flows.calls.speech.to_hear import Wish
+from flows.calls.speech.transcribing import Transcribed
 from flows.commands.app import DONE, FAILED, USAGE, app, complain, ready_settings, utc
 from flows.runtime import Runtime, open_runtime
 from flows.windows import Window
@@ -46,8 +46,8 @@ def transcribe(
     dry_run
         Only say what there is to hear.
     """
-    from flows.calls import transcribing_show as show
-    from flows.calls.offline import without_account
+    from flows.calls.speech import transcribing_show as show
+    from flows.calls.speech.offline import without_account
 
     span = Window(utc(start or datetime(1970, 1, 1, tzinfo=UTC)), utc(end or datetime(9999, 1, 1, tzinfo=UTC)))
     if span.start >= span.end:
@@ -66,8 +66,8 @@ def transcribe(
 
 
 async def _foretold(runtime: Runtime, wish: Wish) -> None:
-    from flows.calls import to_hear
-    from flows.calls import transcribing_show as show
+    from flows.calls.speech import to_hear
+    from flows.calls.speech import transcribing_show as show
 
     runtime.lake.create()
     engine = to_hear.engine_of(runtime, wish)
@@ -76,8 +76,8 @@ async def _foretold(runtime: Runtime, wish: Wish) -> None:
 
 
 async def _heard(runtime: Runtime, wish: Wish) -> Transcribed:
-    from flows.calls import transcribing
-    from flows.calls import transcribing_show as show
+    from flows.calls.speech import transcribing
+    from flows.calls.speech import transcribing_show as show
 
     with show.shown() as on_progress:
         return await transcribing.transcribe(runtime, wish, on_progress=on_progress)

@@ -1,5 +1,6 @@
 """Commands that need no account: the sandbox, and the main job on it."""
 
+import os
 from pathlib import Path
 
 from flows.commands.app import app
@@ -44,6 +45,7 @@ def sandbox(  # noqa: PLR0913 - a command's options
     faults
         With every scripted fault on: late metadata, 404s for a while, 429s, 5xx, resets, cut and malformed answers.
     """
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its core prints a line for each receiver that ends under a call
     from connectors.sandbox import SandboxConfig
     from connectors.sandbox.faults import Faults
     from flows import sandboxes
@@ -70,6 +72,7 @@ def demo(*, calls: bool = False, audio: Path | None = None) -> int:
         The voice of these calls, a WAV file. Absent: tones, in which nobody hears a word.
     """
     if calls:
+        os.environ.setdefault("GRPC_VERBOSITY", "NONE")
         from flows.calls import demonstration as story
 
         return story.run(Path(".demo") / "calls", audio)

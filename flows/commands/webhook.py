@@ -28,7 +28,7 @@ def webhook(*, host: str = "127.0.0.1") -> int:
 
 
 async def _serve(settings: Settings, host: str) -> None:
-    from flows.calls.webhook import Webhook, public_url, serving
+    from flows.calls.speech.webhook import Webhook, public_url, serving
 
     public_url(settings)
     told = asyncio.Event()

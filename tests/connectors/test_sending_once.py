@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
+import msgspec
 import pytest
 
 from connectors.errors import (
@@ -38,6 +39,8 @@ TABLE = {
     "503-with-Retry-After": (Fault(status=503, retry_after_s=20), Uncertain, 503, 1),
     "time-out": (Fault(delay_s=90), Uncertain, None, 1),
     "reset": (Fault(reset=True), Uncertain, None, 1),
+    "200-truncated": (Fault(truncate=True), Uncertain, None, 1),
+    "200-unreadable": (Fault(html=True), Uncertain, 200, 1),
 }
 
 
@@ -57,7 +60,7 @@ def test_only_what_was_surely_refused_is_sent_again(
     async def work(world: World) -> tuple[ConnectorError, int]:
         world.sandbox.script("transcripts", [fault] * (TRIES + 2))
         async with open_http(tmp_path, world.clock, world.transport) as http:
-            error = await failure(http.send("transcripts", transcript_request(), bytes, once=True))
+            error = await failure(http.send("transcripts", transcript_request(), msgspec.json.decode, once=True))
             return error, len(world.sandbox.log)
 
     error, arrived = run_virtually(work, SandboxConfig(), tmp_path)

@@ -12,8 +12,8 @@ import httpx
 from starlette.types import ASGIApp
 
 from connectors.sandbox import FixedAccount, SandboxConfig, simple_segment
-from flows.calls.platform_speech import Wanted
-from flows.calls.webhook import Webhook
+from flows.calls.speech.platform_speech import Wanted
+from flows.calls.speech.webhook import Webhook
 from flows.outcomes import Key
 from flows.runtime import Runtime, open_runtime
 from tests.virtual_time import NOON, World, run_virtually

@@ -15,9 +15,10 @@ import pytest
 
 from connectors.sandbox import Fault, FixedAccount, SandboxConfig, SandboxServer, Segment, simple_segment
 from flows import loading
-from flows.calls import enriching, recordings, summaries
-from flows.calls.choice import Choice
-from flows.calls.haul import Haul
+from flows.calls import enriching
+from flows.calls.downloads import recordings, summaries
+from flows.calls.downloads.choice import Choice
+from flows.calls.downloads.haul import Haul
 from flows.runtime import Runtime, open_runtime
 from flows.settings import SettingsError
 from flows.verify import verify

@@ -15,9 +15,9 @@ from rich.pretty import pretty_repr
 
 from connectors.errors import ConnectorError, Denied, Unauthorized
 from connectors.sandbox import Fault, JobTrouble, SandboxConfig, SandboxServer
-from flows.calls import platform_jobs
-from flows.calls.platform_jobs import Intent
-from flows.calls.platform_speech import Heard, Wanted, hear
+from flows.calls.speech import platform_jobs
+from flows.calls.speech.platform_jobs import Intent
+from flows.calls.speech.platform_speech import Heard, Wanted, hear
 from flows.calls.tables import JOBS, RECORDINGS
 from flows.runtime import Runtime, open_runtime
 from flows.sandboxes import point_at

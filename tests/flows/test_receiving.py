@@ -28,7 +28,7 @@ from connectors.receivers.events import (
     SegmentStopped,
 )
 from flows.alive import LiveRuns
-from flows.calls.certificate import make
+from flows.calls.receiving.certificate import make
 from flows.calls.receiving.disk import Disk, journal
 from flows.calls.receiving.intake import Intake
 from flows.calls.receiving.ledger import Ledger, RunRow

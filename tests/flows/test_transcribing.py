@@ -13,9 +13,9 @@ import pytest
 from connectors.errors import ConnectorError, Rejected, Unauthorized, Unavailable
 from connectors.speech import Heard, Track, Transcription
 from flows import tables
+from flows.calls.speech.to_hear import Wish, waiting
+from flows.calls.speech.transcribing import Transcribed, transcribe
 from flows.calls.tables import RECORDINGS
-from flows.calls.to_hear import Wish, waiting
-from flows.calls.transcribing import Transcribed, transcribe
 from flows.commands.speech import transcribe as command
 from flows.runtime import open_lake, open_runtime
 from flows.settings import Settings, load_settings

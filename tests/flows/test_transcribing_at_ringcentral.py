@@ -10,8 +10,8 @@ import pytest
 
 from connectors.sandbox import JobTrouble
 from flows import tables
-from flows.calls.to_hear import Wish, waiting
-from flows.calls.transcribing import transcribe
+from flows.calls.speech.to_hear import Wish, waiting
+from flows.calls.speech.transcribing import transcribe
 from flows.columns import SEGMENT_KEY
 from flows.runtime import Runtime
 from sinks.changes import Upsert

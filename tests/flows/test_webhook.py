@@ -11,10 +11,10 @@ import httpx
 import msgspec
 import pytest
 
-from flows.calls import platform_jobs
-from flows.calls.platform_jobs import Intent
+from flows.calls.speech import platform_jobs
+from flows.calls.speech.platform_jobs import Intent
+from flows.calls.speech.webhook import Webhook, serving
 from flows.calls.tables import ANALYSIS, RINGCENTRAL_AI
-from flows.calls.webhook import Webhook, serving
 from flows.ports import Store
 from flows.runtime import open_lake
 from flows.settings import load_settings

@@ -15,7 +15,7 @@ from connectors.receivers.grpc_server import KeyPair, grpc_receiver
 from connectors.receivers.ports import Sink
 from connectors.receivers.wss_server import wss_receiver
 from connectors.sandbox.callers import Line
-from flows.calls.certificate import make
+from flows.calls.receiving.certificate import make
 
 TOKEN = "the-secret"
 

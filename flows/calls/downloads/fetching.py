@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 from connectors import state
 from connectors.errors import Blocked, ConnectorError
 from connectors.limits import Limit
-from flows.calls.haul import Arrival, Fetched, Haul, Item, Outcome, arrived, failed
+from flows.calls.downloads.haul import Arrival, Fetched, Haul, Item, Outcome, arrived, failed
 from flows.on_record import DONE, FAILED, on_record, record
 from flows.pipeline import unbroken
 from flows.planning import sending_time

@@ -15,11 +15,11 @@ import pyarrow as pa
 from connectors import wav
 from connectors.answers import BadBody
 from connectors.ringcx.recordings import GROUP, Recordings
-from flows.calls.choice import CONDITION, Choice
-from flows.calls.fetching import Errand, Progress
-from flows.calls.fetching import fetch as fetch_all
-from flows.calls.fetching import wanted as wanted_of
-from flows.calls.haul import STORED, Arrival, Fetched, Item, Outcome
+from flows.calls.downloads.choice import CONDITION, Choice
+from flows.calls.downloads.fetching import Errand, Progress
+from flows.calls.downloads.fetching import fetch as fetch_all
+from flows.calls.downloads.fetching import wanted as wanted_of
+from flows.calls.downloads.haul import STORED, Arrival, Fetched, Item, Outcome
 from flows.calls.tables import RECORDINGS
 from flows.columns import SEGMENT_KEY
 from flows.outcomes import Key

@@ -6,11 +6,11 @@ from datetime import timedelta
 import pyarrow as pa
 
 from connectors.ringcx.summaries import AGENT, AUTO, GROUP, Summaries
-from flows.calls.choice import CONDITION, Choice
-from flows.calls.fetching import Errand, Progress
-from flows.calls.fetching import fetch as fetch_all
-from flows.calls.fetching import wanted as wanted_of
-from flows.calls.haul import EMPTY, STORED, Arrival, Fetched, Item, Outcome
+from flows.calls.downloads.choice import CONDITION, Choice
+from flows.calls.downloads.fetching import Errand, Progress
+from flows.calls.downloads.fetching import fetch as fetch_all
+from flows.calls.downloads.fetching import wanted as wanted_of
+from flows.calls.downloads.haul import EMPTY, STORED, Arrival, Fetched, Item, Outcome
 from flows.calls.tables import SUMMARIES
 from flows.columns import SEGMENT_KEY
 from flows.runtime import Accounts, Runtime

@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
-from flows.calls.hearing import Candidate
-from flows.calls.transcribing import Hearing, Transcribed
+from flows.calls.speech.hearing import Candidate
+from flows.calls.speech.transcribing import Hearing, Transcribed
 from flows.show import harmless, span
 
 

@@ -5,8 +5,8 @@ from typing import cast
 from prefect import get_run_logger
 from prefect.states import Failed
 
-from flows.calls.transcribing import Transcribed, Wish
-from flows.calls.transcribing import transcribe as transcribe_now
+from flows.calls.speech.transcribing import Transcribed, Wish
+from flows.calls.speech.transcribing import transcribe as transcribe_now
 from flows.direct import direct_flow
 from flows.recording import KNOWN, RunFailed
 from flows.runtime import open_runtime

@@ -21,9 +21,9 @@ from starlette.types import Receive, Scope, Send
 
 from connectors.answers import UNREADABLE
 from connectors.ringcentral.results import parse_answer, raw_of
-from flows.calls import jobs
-from flows.calls.platform_answers import refuse, settle
-from flows.calls.platform_jobs import Asked, asked, digest_of
+from flows.calls.speech import jobs
+from flows.calls.speech.platform_answers import refuse, settle
+from flows.calls.speech.platform_jobs import Asked, asked, digest_of
 from flows.pipeline import unbroken
 from flows.ports import Store
 from flows.settings import Settings, SettingsError

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 import msgspec
 import pyarrow as pa
 
-from flows.calls.hearing import Candidate
+from flows.calls.speech.hearing import Candidate
 from flows.calls.tables import JOBS
 from flows.columns import SEGMENT_KEY
 from flows.outcomes import Key

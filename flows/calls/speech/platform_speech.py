@@ -1,6 +1,6 @@
 """Segments heard by RingCentral's AI: jobs begun, their answers collected, by webhook or by asking. Knows no Prefect.
 
-Answers come to `flows.calls.webhook`, which runs here where RINGCX_WEBHOOK_URL is set, unless `ringcx-etl webhook` has
+Answers come to `webhook`, which runs here where RINGCX_WEBHOOK_URL is set, unless `ringcx-etl webhook` has
 its port already. What comes to neither is asked for, at growing pauses. Kill it anywhere: the jobs are on record, and
 the next run collects their answers.
 """
@@ -18,10 +18,10 @@ from datetime import date, datetime
 from connectors.errors import Blocked, ConnectorError, Denied, NotReady, Rejected, Unavailable, Uncertain
 from connectors.ringcentral.ai import ANALYSIS as ANALYZE
 from connectors.ringcentral.ai import NOBODY, SPEECH, RingCentralAI, Task
-from flows.calls import jobs, platform_answers, platform_jobs
-from flows.calls.platform_jobs import Asked, Intent
+from flows.calls.speech import jobs, platform_answers, platform_jobs
+from flows.calls.speech.platform_jobs import Asked, Intent
+from flows.calls.speech.webhook import Webhook, public_url, serving
 from flows.calls.tables import ANALYSIS, RINGCENTRAL_AI
-from flows.calls.webhook import Webhook, public_url, serving
 from flows.outcomes import Key
 from flows.pipeline import unbroken
 from flows.runtime import Runtime

@@ -16,8 +16,8 @@ from datetime import date, datetime, timedelta
 
 import pyarrow as pa
 
-from flows.calls import jobs
-from flows.calls.jobs import Ending
+from flows.calls.speech import jobs
+from flows.calls.speech.jobs import Ending
 from flows.calls.tables import ANALYSIS, JOBS, RINGCENTRAL_AI
 from flows.columns import SEGMENT_KEY
 from flows.outcomes import Key

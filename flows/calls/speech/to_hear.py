@@ -4,7 +4,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from flows.calls.hearing import Candidate, Recording, candidates
+from flows.calls.speech.hearing import Candidate, Recording, candidates
 from flows.calls.tables import GOOGLE, POCKETSPHINX, RINGCENTRAL_AI
 from flows.ports import Transcriber
 from flows.runtime import Runtime

@@ -1,8 +1,8 @@
 """Speech to text: segments that have audio and no transcript, newest first, until the budget is spent.
 
-    look    which segments have audio that nobody has put into words (`flows.calls.hearing`)
-    claim   a segment for one engine, so that no other run hears it too (`flows.calls.jobs`)
-    hear    an engine at work here; or RingCentral's AI, which answers later (`flows.calls.platform_speech`)
+    look    which segments have audio that nobody has put into words (`flows.calls.speech.hearing`)
+    claim   a segment for one engine, so that no other run hears it too (`flows.calls.speech.jobs`)
+    hear    an engine at work here; or RingCentral's AI, which answers later (`flows.calls.speech.platform_speech`)
     finish  the job's end and what was heard are one commit
 
 Kill it anywhere: what was committed is complete, and the rest is heard again. Knows no Prefect.
@@ -20,11 +20,11 @@ from uuid import UUID
 
 from connectors.errors import Blocked, ConnectorError, Denied, Rejected
 from connectors.speech.pocketsphinx import PocketSphinx
-from flows.calls import jobs
-from flows.calls.hearing import Candidate, heard_rows
-from flows.calls.jobs import Ending
+from flows.calls.speech import jobs
+from flows.calls.speech.hearing import Candidate, heard_rows
+from flows.calls.speech.jobs import Ending
+from flows.calls.speech.to_hear import Wish, budget_ms, budgeted, engine_of, waiting
 from flows.calls.tables import GOOGLE, RINGCENTRAL_AI
-from flows.calls.to_hear import Wish, budget_ms, budgeted, engine_of, waiting
 from flows.on_record import DONE, FAILED, on_record, record
 from flows.pipeline import unbroken
 from flows.ports import Transcriber
@@ -106,7 +106,7 @@ async def transcribe(
             hearing.wanted, hearing.wanted_ms = len(chosen), sum(one.audio_ms for one in chosen)
             on_progress(hearing)
             if engine == RINGCENTRAL_AI:
-                await _ask(runtime, run_id, chosen, hearing, on_progress, analyze=wish.analyze)
+                await _ask(runtime, run_id, chosen, hearing, on_progress, until, analyze=wish.analyze)
             else:
                 heard_by = transcriber or _engine(engine)
                 await _Local(runtime, run_id, heard_by, hearing, on_progress, until).execute(chosen)
@@ -220,18 +220,20 @@ async def _ask(
     chosen: Sequence[Candidate],
     hearing: Hearing,
     on_progress: Progress,
+    until: datetime | None,
     *,
     analyze: bool,
 ) -> None:
     """Have RingCentral's AI hear them, and collect what it says of jobs that earlier runs began."""
-    from flows.calls.platform_speech import Wanted, hear  # noqa: PLC0415 - only where it is wanted
+    from flows.calls.speech.platform_speech import Wanted, hear  # noqa: PLC0415 - only where it is wanted
 
     def done(wanted: Wanted, state: str) -> None:
         hearing.count(state, wanted.audio_ms or 0)
         on_progress(hearing)
 
     wanted = [Wanted(one.key, one.began_at, one.ended_at.date(), one.audio_ms) for one in chosen]
-    await hear(runtime, wanted, run_id, analyze=analyze, on_done=done)
+    wait_s = None if until is None else max(0.0, (until - runtime.now()).total_seconds())
+    await hear(runtime, wanted, run_id, analyze=analyze, on_done=done, wait_s=wait_s)
     rows = (await unbroken(runtime.lake.query, BROUGHT_SQL, [run_id])).to_pylist()
     hearing.utterances += sum(row["utterance_count"] or 0 for row in rows)
     hearing.troubles += [

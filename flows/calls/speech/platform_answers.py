@@ -11,9 +11,9 @@ import pyarrow as pa
 from connectors.ringcentral.records import FAIL, SUCCESS, Answer, Results
 from connectors.ringcentral.results import raw_of
 from connectors.ringcx.records import Problem
-from flows.calls import jobs
-from flows.calls.jobs import Ending
-from flows.calls.platform_jobs import Asked, asked, keyed
+from flows.calls.speech import jobs
+from flows.calls.speech.jobs import Ending
+from flows.calls.speech.platform_jobs import Asked, asked, keyed
 from flows.calls.tables import ANALYSIS, INSIGHTS, JOBS
 from flows.outcomes import Key
 from flows.ports import Store
