@@ -20,6 +20,10 @@ from sinks.time_limit import limited
 from sinks.translate import translated
 from sinks.writing import Writing
 
+# DuckLake keeps the statistics of all tables for every snapshot that a connection ever saw, 0.2 MB each time in a small
+# lake and more in a large one, for as long as the connection lives. Opening it anew takes 0.2 s.
+RENEW_AFTER = 200
+
 
 class Lake:
     """Durable tables at one location. Nothing is opened before it is needed."""
@@ -42,6 +46,7 @@ class Lake:
         self._lock_timeout_s = lock_timeout_s
         self._writer: duckdb.DuckDBPyConnection | None = None
         self._reader: duckdb.DuckDBPyConnection | None = None
+        self._commits = self._reads = 0  # of the present connections
         self._writing = threading.Lock()
         self._reading = threading.Lock()
 
@@ -73,6 +78,7 @@ class Lake:
             durable.flush_new_files(self.location, [self.tables[name] for name in writing.tables], since)
             check_held()
             con.execute("COMMIT")
+            self._commits += 1
             return writing.written
 
     @contextmanager
@@ -89,7 +95,7 @@ class Lake:
         the data folder. SQL from outside belongs in `query`.
         """
         try:
-            with translated(self.location, sql=QueryError), self._read_connection().cursor() as con:
+            with translated(self.location, sql=QueryError), self._read_cursor() as con:
                 try:
                     con.execute("USE lake")
                     con.execute("BEGIN")
@@ -182,16 +188,22 @@ class Lake:
                 self._reader = None
 
     def _write_connection(self, *, create: bool) -> duckdb.DuckDBPyConnection:
+        if self._commits >= RENEW_AFTER:
+            self._drop_writer()
         if self._writer is None:
-            self._writer = self._open(read_only=False, create=create)
+            self._writer, self._commits = self._open(read_only=False, create=create), 0
         return self._writer
 
-    def _read_connection(self) -> duckdb.DuckDBPyConnection:
+    def _read_cursor(self) -> duckdb.DuckDBPyConnection:
+        """A cursor of the reading connection, for one read."""
         with self._reading:
+            if self._reads >= RENEW_AFTER:
+                self._reader = None  # not closed: reads in progress keep it, and the last of them lets it go
             if self._reader is None:
                 self._check_exists()
-                self._reader = self._open(read_only=True)
-            return self._reader
+                self._reader, self._reads = self._open(read_only=True), 0
+            self._reads += 1
+            return self._reader.cursor()
 
     def _open(self, *, read_only: bool, create: bool = False, confined: bool = True) -> duckdb.DuckDBPyConnection:
         with translated(self.location, sql=LakeUnavailable):

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 
 from sinks import Append, Change, ChangeError, Lake, LakeError, Location, Table, Upsert, Written, field
+from sinks.lake import RENEW_AFTER
 from tests.sinks.tables import JAN, MAY, ODD, SEGMENTS, UTTERANCES, segments, some, utterances
 
 
@@ -305,3 +306,14 @@ def test_a_key_stored_twice_is_reported_not_spread(lake: Lake) -> None:
         con.execute("INSERT INTO segments (id) VALUES ('a'), ('a')")
     with pytest.raises(LakeError, match="stored more than once"):
         lake.commit([Upsert(SEGMENTS, segments("a"))])
+
+
+def test_a_read_goes_on_while_connections_are_renewed(lake: Lake) -> None:
+    """They are, now and then, so that a program that runs for months does not grow; nobody may notice."""
+    lake.commit([Upsert(SEGMENTS, segments("a"))])
+    with lake.read() as con:
+        before = con.execute("FROM segments").fetchall()
+        lake.commit([Upsert(SEGMENTS, segments("b"))])
+        counts = {lake.query("SELECT count(*) AS n FROM segments").to_pylist()[0]["n"] for _ in range(RENEW_AFTER + 1)}
+        assert con.execute("FROM segments").fetchall() == before
+    assert counts == {2}
