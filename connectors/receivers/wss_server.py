@@ -22,8 +22,7 @@ from connectors.receivers.events import Cause, HungUp
 from connectors.receivers.hearing import Hearing
 from connectors.receivers.wss_messages import SECRETS, WssDialect
 
-QUIET = logging.getLogger(f"{__name__}.library")  # it logs handshakes that fail, with addresses and query strings
-QUIET.disabled = True
+QUIET = logging.Logger("receiver", logging.CRITICAL + 1)  # noqa: LOG001 - websockets logs handshakes with their tokens
 
 STATUS = {Cause.NO_TOKEN: 401, Cause.WRONG_TOKEN: 403, Cause.FULL: 503, Cause.STOPPING: 503}
 CLOSE = {
