@@ -1,21 +1,23 @@
 """`python3 -m tests`: lint, types and the whole suite from a bare checkout; sets itself up when it has to.
 
-The suite runs on all cores, a file at a time on each. Arguments go to pytest (`python3 -m tests tests/sinks -k merge`),
-and then only pytest runs, on one.
+The suite runs on all cores, a file at a time in each process. Arguments go to pytest (`python3 -m tests tests/sinks`),
+and then only pytest runs, in one.
 """
 
+import os
 import subprocess
 import sys
 
 from flows.bootstrap import ROOT, ensure_environment
 
+WORKERS = str((os.cpu_count() or 1) + 1)  # tests that start servers wait for them now and then
 CHECKS = (("ruff", "check"), ("ruff", "format", "--check"), ("mypy",))
 
 if __name__ == "__main__":
     programs = ensure_environment()
     arguments = sys.argv[1:]
     commands = [] if arguments else list(CHECKS)
-    commands.append(("python", "-m", "pytest", *(arguments or ("-n", "auto", "--dist", "loadfile"))))
+    commands.append(("python", "-m", "pytest", *(arguments or ("-n", WORKERS, "--dist", "loadfile"))))
     for program, *rest in commands:
         done = subprocess.run([programs / program, *rest], cwd=ROOT, check=False)
         if done.returncode:

@@ -23,7 +23,7 @@ from tests.crash import PHRASE, SEGMENTS_SQL, UTTERANCES_SQL, Key
 from tests.virtual_time import NOON, World, run_virtually
 
 START = datetime.fromtimestamp(NOON, UTC)
-QUARTER_S, HOUR_S = 900, 3600
+WINDOW_S, HOUR_S = 1800, 3600
 TALKING_HOURS = 10  # then come a quiet evening and a night
 MAINTAIN_H, RECONCILE_H = 14.5, 15 + 2 / 3  # after noon: as scheduled in prefect.yaml
 RETENTION = timedelta(hours=9)
@@ -68,7 +68,7 @@ class Far(httpx.AsyncBaseTransport):
 
 @pytest.fixture(scope="module")
 def day(tmp_path_factory: pytest.TempPathFactory) -> Day:
-    """Ingest every 15 minutes for 24 hours, and beside it maintenance and reconcile, under the documented limits."""
+    """Ingest every half hour for 24 hours, and beside it maintenance and reconcile, under the documented limits."""
     end = NOON + TALKING_HOURS * HOUR_S
     account = generate_account(
         start=NOON, end=end, sub_accounts=[SubAccount("99999999")], dialogs_per_hour=30, odd_id_share=0.1
@@ -76,15 +76,17 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Day:
     config = SandboxConfig(account=account, faults=FAULTS, penalty_seconds=PENALTY_S)
 
     async def work(world: World) -> Day:
-        settings = world.settings(ringcx_start=START, ringcx_retention_days=RETENTION / timedelta(days=1))
+        settings = world.settings(
+            ringcx_start=START, ringcx_retention_days=RETENTION / timedelta(days=1), ringcx_window_seconds=WINDOW_S
+        )
         far = Far(world.transport)
         async with (
             open_runtime(settings, world.clock, far) as runtime,
             open_runtime(settings, world.clock, far, in_background=True) as behind,
         ):
             night = asyncio.create_task(at_night(behind))
-            for number in range(1, 97):
-                await asyncio.sleep(NOON + number * QUARTER_S + 300 - world.clock())
+            for number in range(1, 49):
+                await asyncio.sleep(NOON + number * WINDOW_S + 300 - world.clock())
                 await loading.ingest(runtime)
             await night
             return await look(world, runtime)
