@@ -84,7 +84,7 @@ DLT_VIEWS = {
         FROM ringcx.transcripts__transcript AS u JOIN ringcx.transcripts AS t ON t._dlt_id = u._dlt_parent_id""",
     "jobs": """
         SELECT NULL::VARCHAR AS sub_account_id, NULL::VARCHAR AS dialog_id, NULL::VARCHAR AS segment_id,
-            NULL::VARCHAR AS source, NULL::VARCHAR AS state WHERE false""",
+            NULL::VARCHAR AS source, NULL::VARCHAR AS state, NULL::INTEGER AS utterance_count WHERE false""",
 }
 ANALYSTS = (
     "dialogs",
