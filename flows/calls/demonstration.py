@@ -6,6 +6,7 @@ stand in the tables beside RingCX's own transcripts. The recorded call goes to t
 
 import asyncio
 import os
+import shutil
 import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -98,7 +99,8 @@ class Told:
 
 
 def run(folder: Path, audio: Path | None) -> int:
-    """Tell it on the terminal; 0 when all of it came true."""
+    """Tell it on the terminal, from the beginning: `folder` is emptied. 0 when all of it came true."""
+    shutil.rmtree(folder, ignore_errors=True)  # the calls of an earlier time would have been polled already
     console = Console(soft_wrap=True, highlight=False)
     with scene_in(folder, audio) as scene:
         told = asyncio.run(tell(scene, console.print))
