@@ -259,9 +259,7 @@ def _utc(instant: datetime | None) -> datetime | None:
 
 DIALOG = "FROM dialogs WHERE sub_account_id = ? AND dialog_id = ?"
 TOTAL = """
-    SELECT coalesce(sum(CASE WHEN transcript_state = 'stored' THEN s.utterance_count ELSE h.utterance_count END), 0)
-    FROM segments AS s LEFT JOIN heard AS h USING (sub_account_id, dialog_id, segment_id)
-    WHERE sub_account_id = ? AND dialog_id = ?
+    SELECT coalesce(sum(utterance_count), 0) FROM segment_transcripts WHERE sub_account_id = ? AND dialog_id = ?
 """
 TURNS = """
     SELECT turn, speaker, participant_name, spoken_at, message FROM turns

@@ -79,6 +79,7 @@ class Outcome:
             "utterance_count": len(self.utterances),
             "quarantined_count": len(self.problems),
             "transcript_at": self.at,
+            "transcript_day": self.claim.segment_end.date() if self.state == tables.STORED else None,
         }
 
 

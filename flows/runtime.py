@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from pathlib import Path
 
 import httpx
 
@@ -29,7 +30,10 @@ from sinks.errors import LocationError
 from sinks.lake import Lake
 from sinks.location import Location
 
-LAYOUT_VERSION = 2  # 2: utterances have a source; an older release would delete those of other sources
+# 2: utterances have a source; an older release would delete those of other sources.
+# 3: segments say under which day their utterances are; an older release would not, and the views find none.
+LAYOUT_VERSION = 3
+UPGRADES = {int(file.stem): file.read_text() for file in (Path(__file__).parent / "upgrades").glob("*.sql")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +110,7 @@ def open_lake(settings: Settings) -> Lake:
         location = Location.parse(settings.ringcx_lake, settings.ringcx_data_path)
     except LocationError as error:
         raise SettingsError(f"RINGCX_LAKE, RINGCX_DATA_PATH: {error}") from None
-    return Lake(location, TABLES, view_bodies(), macros=macro_bodies(), version=LAYOUT_VERSION)
+    return Lake(location, TABLES, view_bodies(), macros=macro_bodies(), version=LAYOUT_VERSION, upgrades=UPGRADES)
 
 
 def open_quotas(settings: Settings, clock: Callable[[], float] = time.time, *, in_background: bool = False) -> Quotas:

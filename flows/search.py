@@ -6,7 +6,7 @@ term counts for more the fewer conversations have it, and the more turns of this
 """
 # ruff: noqa: S608 - put together from patterns and values that are quoted here
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any, Literal, Protocol, TypeAlias
@@ -182,14 +182,10 @@ def scope_sql(filters: Filters, at: str = "", began_from: datetime | None = None
     """
 
 
-def turns_of(
-    con: Reader, spans: Mapping[Key, tuple[datetime, datetime]], wanted: Sequence[Term] = ()
-) -> dict[Key, list[Turn]]:
-    """Every turn of these conversations, as the view `turns` counts them; `spans`: when their segments ended."""
-    keys = list(spans)
+def turns_of(con: Reader, keys: Sequence[Key], wanted: Sequence[Term] = ()) -> dict[Key, list[Turn]]:
+    """Every turn of these conversations, as the view `turns` counts them."""
     listed = ", ".join(literal(dialog) for _, dialog in keys)
-    days = ", ".join(f"DATE '{day}'" for day in sorted(_days_of(spans.values())))
-    rows = con.execute(TURNS_SQL.format(dialogs=listed or "NULL", days=days or "NULL")).fetchall()
+    rows = con.execute(TURNS_SQL.format(dialogs=listed or "NULL")).fetchall()
     told: dict[Key, list[Turn]] = {key: [] for key in keys}
     for account, dialog, number, seconds, gap, speaker, name, spoken_at, segment_id, agent, message in rows:
         if (account, dialog) in told:
@@ -224,7 +220,7 @@ TURNS_SQL = """
         date_diff('millisecond', lag(spoken_at) OVER told, spoken_at) / 1000,
         speaker, coalesce(participant_name, participant_id), spoken_at, segment_id, agent_id, message
     FROM spoken
-    WHERE dialog_id IN ({dialogs}) AND segment_day IN ({days})
+    WHERE dialog_id IN ({dialogs})
     WINDOW told AS (
         PARTITION BY sub_account_id, dialog_id ORDER BY spoken_at, segment_start_time, segment_id, seq
     )
@@ -237,7 +233,7 @@ def _found(con: Reader, rows: Sequence[tuple[Any, ...]], wanted: Sequence[Term])
         return []
     keys = [(row[1], row[2]) for row in rows]
     dialogs = dialogs_of(con, keys)
-    turns = turns_of(con, {key: (row[5], row[6]) for key, row in zip(keys, rows, strict=True)}, wanted)
+    turns = turns_of(con, keys, wanted)
     return [
         Found(dialogs[key], float(row[3]), shown(turns[key]))
         for key, row in zip(keys, rows, strict=True)
@@ -256,15 +252,6 @@ def _days(con: Reader, filters: Filters, at: str) -> tuple[date, date] | None:
 def _margin(first: datetime, last: datetime) -> tuple[date, date]:
     """Days on which segments that end in this time may have been stored: the end of one may have moved since."""
     return first.date() - timedelta(days=2), last.date() + timedelta(days=2)
-
-
-def _days_of(spans: Iterable[tuple[datetime, datetime]]) -> set[date]:
-    """Every day on which segments that ended in one of these spans may have been stored."""
-    days = set()
-    for span in spans:
-        first, last = _margin(*span)
-        days |= {first + timedelta(days=n) for n in range((last - first).days + 1)}
-    return days
 
 
 def _condition(expression: Expression, number: Mapping[Term, int]) -> str:

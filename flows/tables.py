@@ -57,6 +57,7 @@ LIFECYCLE_FIELDS = [
     ours("utterance_count", pa.int32(), "Utterances stored for it", "utterances"),
     ours("quarantined_count", pa.int32(), "Utterances of it that are in quarantine", "utterances"),
     ours("transcript_at", INSTANT, "When its transcript was last asked for", "UTC"),
+    ours("transcript_day", pa.date32(), "Day that its stored transcript's utterances are under: their segment_day"),
     ours("refetch_asked_at", INSTANT, "When a backfill asked for a stored one once more; until it has been", "UTC"),
     ours("first_seen_at", INSTANT, "When metadata listed it first", "UTC"),
 ]
@@ -66,7 +67,7 @@ SEGMENTS = Table(
     pa.schema([*METADATA_FIELDS, *LIFECYCLE_FIELDS]),
     key=SEGMENT_KEY,
     partition_by=("year(segment_end_time)", "month(segment_end_time)"),
-    sort_by=("segment_end_time",),
+    sort_by=SEGMENT_KEY,  # one dialog is looked up much more often than an hour, and a month is soon read
 )
 
 UTTERANCES = Table(
@@ -87,8 +88,9 @@ UTTERANCES = Table(
             ours("segment_day", pa.date32(), "Day its segment ended when it was stored: keeps a transcript together"),
         ]
     ),
-    partition_by=("segment_day",),
-    sort_by=(*SEGMENT_KEY, "source", "seq"),
+    # A month rather than a day: files are what a catalog answers slowly for. Days are told apart within.
+    partition_by=("year(segment_day)", "month(segment_day)"),
+    sort_by=("segment_day", *SEGMENT_KEY, "source", "seq"),
 )
 
 WINDOWS = Table(

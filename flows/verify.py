@@ -148,31 +148,34 @@ CHECKS = (
         "every stored transcript has its utterances, each once",
         f"SELECT count(*) AS n {STORED}",
         f"""SELECT {KEY}, s.utterance_count AS said, coalesce(u.n, 0) AS stored, coalesce(u.places, 0) AS places
-            FROM (SELECT {KEY}, utterance_count {STORED}) AS s
-            LEFT JOIN (SELECT {KEY}, count(*) AS n, count(DISTINCT seq) AS places
+            FROM (SELECT {KEY}, transcript_day AS segment_day, utterance_count {STORED}) AS s
+            LEFT JOIN (SELECT {KEY}, segment_day, count(*) AS n, count(DISTINCT seq) AS places
                 FROM utterances WHERE source = 'ringcx' GROUP BY ALL) AS u
-            USING ({KEY}) WHERE s.utterance_count IS DISTINCT FROM coalesce(u.n, 0) OR u.n <> u.places ORDER BY ALL""",
+            USING ({KEY}, segment_day)
+            WHERE s.utterance_count IS DISTINCT FROM coalesce(u.n, 0) OR u.n <> u.places ORDER BY ALL""",
     ),
     (
         "every utterance belongs to a stored transcript",
         f"SELECT count(*) AS n {SPOKEN} AND source = 'ringcx'",
         f"""SELECT DISTINCT {KEY} FROM (SELECT * {SPOKEN} AND source = 'ringcx') AS u
-            ANTI JOIN (FROM segments WHERE transcript_state = 'stored') AS s USING ({KEY}) ORDER BY ALL""",
+            ANTI JOIN (SELECT *, transcript_day AS segment_day FROM segments WHERE transcript_state = 'stored') AS s
+            USING ({KEY}, segment_day) ORDER BY ALL""",
     ),
     (
         "every segment that was put through speech to text has its utterances, each once",
         f"SELECT count(*) AS n {JOBS}",
         f"""SELECT {KEY}, source, j.utterance_count AS said, coalesce(u.n, 0) AS stored, coalesce(u.places, 0) AS places
-            FROM (SELECT {KEY}, source, coalesce(utterance_count, 0) AS utterance_count {JOBS}) AS j
-            LEFT JOIN (SELECT {KEY}, source, count(*) AS n, count(DISTINCT seq) AS places
+            FROM (SELECT {KEY}, source, segment_day, coalesce(utterance_count, 0) AS utterance_count {JOBS}) AS j
+            LEFT JOIN (SELECT {KEY}, source, segment_day, count(*) AS n, count(DISTINCT seq) AS places
                 FROM utterances WHERE source <> 'ringcx' GROUP BY ALL) AS u
-            USING ({KEY}, source) WHERE j.utterance_count <> coalesce(u.n, 0) OR u.n <> u.places ORDER BY ALL""",
+            USING ({KEY}, source, segment_day)
+            WHERE j.utterance_count <> coalesce(u.n, 0) OR u.n <> u.places ORDER BY ALL""",
     ),
     (
         "every utterance of speech to text belongs to a job that is done",
         f"SELECT count(*) AS n {SPOKEN} AND source <> 'ringcx'",
         f"""SELECT DISTINCT {KEY}, source FROM (SELECT * {SPOKEN} AND source IS DISTINCT FROM 'ringcx') AS u
-            ANTI JOIN (FROM jobs WHERE state = 'done') AS j USING ({KEY}, source) ORDER BY ALL""",
+            ANTI JOIN (FROM jobs WHERE state = 'done') AS j USING ({KEY}, source, segment_day) ORDER BY ALL""",
     ),
     (
         "every segment is one row",

@@ -64,6 +64,7 @@ def _preparations(location: Location) -> Iterator[str]:
         # Otherwise scans open connections of their own, outside the transaction: a reader that began before a
         # compaction then sees neither the old files (gone from the catalog) nor the new ones, and says nothing.
         yield "SET GLOBAL sqlite_disable_multithreaded_scans = true"
+    yield "SET GLOBAL parquet_metadata_cache = true"  # a lake's files never change
     if location.is_on_s3:
         yield _s3_secret()
     if location.password:

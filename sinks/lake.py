@@ -13,6 +13,7 @@ import pyarrow as pa
 from sinks import durable, engine, guard, layout
 from sinks.changes import Change, Written
 from sinks.errors import ChangeError, LakeUnavailable, QueryError
+from sinks.layout import Layout
 from sinks.location import Location
 from sinks.lock import CheckHeld, write_lock
 from sinks.schema import Table, literal
@@ -36,13 +37,12 @@ class Lake:
         *,
         macros: Mapping[str, str] | None = None,
         version: int = 1,
+        upgrades: Mapping[int, str] | None = None,
         lock_timeout_s: float = 60.0,
     ) -> None:
         self.location = location
         self.tables = {table.name: table for table in tables}
-        self._views = dict(views or {})
-        self._macros = dict(macros or {})
-        self._version = version
+        self._layout = Layout(tables, views or {}, macros or {}, version, upgrades or {})
         self._lock_timeout_s = lock_timeout_s
         self._writer: duckdb.DuckDBPyConnection | None = None
         self._reader: duckdb.DuckDBPyConnection | None = None
@@ -54,7 +54,7 @@ class Lake:
         """Make the lake, or bring its tables, options and views up to these declarations."""
         layout.prepare_folders(self.location)
         with self._exclusive(create=True) as (con, _):
-            layout.lay_out(con, list(self.tables.values()), self._views, self._macros, self._version, self.location)
+            layout.lay_out(con, self.location, self._layout)
 
     def commit(self, changes: Sequence[Change], message: str = "") -> dict[str, Written]:
         """All changes in one transaction, or none: how many rows of each table became what.
@@ -212,12 +212,12 @@ class Lake:
                 if create and not engine.is_made(con, self.location):
                     layout.check_unused(con, self.location)  # before there is a catalog, which would look like a lake
                 engine.attach(con, self.location, read_only=read_only, create=create)
-                if not create and layout.stored_layout(con) is None:
-                    raise LakeUnavailable(f"there is a catalog at {self.location}, but no tables in it yet")
+                if not create:
+                    layout.check_laid_out(con, self._layout.version, self.location)
                 if read_only and confined:
                     guard.confine(con, self.location)
                 elif not read_only and not create:
-                    layout.check_version(con, self._version, self.location)
+                    layout.check_version(con, self._layout.version, self.location)
             except BaseException:
                 con.close()
                 raise

@@ -8,11 +8,13 @@ file, and lets a start that changes nothing write nothing.
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path
 
 import duckdb
 
+from sinks import durable
 from sinks.errors import LakeError, LakeTooNew, LakeUnavailable, LocationError
 from sinks.location import Location
 from sinks.schema import Table, comment, default_sql, listed, literal, quoted, sql_type
@@ -22,9 +24,30 @@ OPTIONS: Mapping[str, str] = {
     "data_inlining_row_limit": "0",  # inlining breaks every long-lived reader at its first flush
     "parquet_compression": "zstd",
     "target_file_size": "128MB",
+    "parquet_row_group_size": "16384",  # what one look-up reads; scans cost the same from here on
     "expire_older_than": "7 days",
     "delete_older_than": "2 days",  # less would delete files under a reader: a SQLite catalog counts whole days
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What a lake is to look like. `views` and `macros`: SQL by name, each after those that it needs.
+
+    `upgrades`: by the version that brings it, the SQL that moves what an earlier one stored.
+    """
+
+    tables: Sequence[Table]
+    views: Mapping[str, str] = field(default_factory=dict)
+    macros: Mapping[str, str] = field(default_factory=dict)
+    version: int = 1
+    upgrades: Mapping[int, str] = field(default_factory=dict)
+
+    @property
+    def digest(self) -> str:
+        """Equal digests mean that a stored lake needs nothing."""
+        declared = [[t.definition for t in self.tables], *(list(p.items()) for p in (self.views, self.macros, OPTIONS))]
+        return hashlib.sha256(repr(declared).encode()).hexdigest()[:16]
 
 
 def prepare_folders(location: Location) -> None:
@@ -49,6 +72,18 @@ def stored_layout(con: duckdb.DuckDBPyConnection) -> tuple[int, str] | None:
     return (int(row[0]), str(row[1])) if row else None
 
 
+def check_laid_out(con: duckdb.DuckDBPyConnection, version: int, location: Location) -> None:
+    """LakeUnavailable if there are no tables yet, or only those of an earlier version."""
+    stored = stored_layout(con)
+    if stored is None:
+        raise LakeUnavailable(f"there is a catalog at {location}, but no tables in it yet")
+    if stored[0] < version:
+        raise LakeUnavailable(
+            f"{location} has layout {stored[0]}, this release reads {version}: run once what writes to it, such as an "
+            "ingest, which brings it up to date"
+        )
+
+
 def check_version(con: duckdb.DuckDBPyConnection, version: int, location: Location) -> tuple[int, str] | None:
     """The stored layout, unless it is newer than `version`."""
     stored = stored_layout(con)
@@ -57,19 +92,11 @@ def check_version(con: duckdb.DuckDBPyConnection, version: int, location: Locati
     return stored
 
 
-def lay_out(
-    con: duckdb.DuckDBPyConnection,
-    tables: Sequence[Table],
-    views: Mapping[str, str],
-    macros: Mapping[str, str],
-    version: int,
-    location: Location,
-) -> None:
+def lay_out(con: duckdb.DuckDBPyConnection, location: Location, wanted: Layout) -> None:
     """Make the lake match the declarations, and write nothing if it does already. The caller rolls back."""
     _remember_place(con, location)
-    digest = _digest(tables, views, macros)
-    known = check_version(con, version, location)
-    if known == (version, digest):
+    known = check_version(con, wanted.version, location)
+    if known == (wanted.version, wanted.digest):
         return
     if known is None:
         check_unused(con, location)
@@ -79,18 +106,26 @@ def lay_out(
     for name, value in OPTIONS.items():
         if (name, value) not in stored:
             con.execute(f"CALL lake.set_option({literal(name)}, {literal(value)})")
+    since = durable.now()
     con.execute("BEGIN")
-    for table in tables:
+    for table in wanted.tables:
         _lay_out_table(con, table)
-    for name, body in views.items():
+    for version, sql in sorted(wanted.upgrades.items()):
+        if known and known[0] < version:
+            con.execute(sql)
+    _lay_out_macros(con, wanted, of_tables=False)
+    for name, body in wanted.views.items():
         con.execute(f"CREATE OR REPLACE VIEW lake.main.{quoted(name)} AS {body}")
         about = [
             line.removeprefix("--").strip() for line in takewhile(lambda it: it.startswith("--"), body.splitlines())
         ]
         con.execute(f"COMMENT ON VIEW lake.main.{quoted(name)} IS {literal(chr(10).join(about))}")
-    for name, body in macros.items():
-        con.execute(f"CREATE OR REPLACE MACRO lake.main.{quoted(name)} {body}")
-    con.execute(f"CREATE OR REPLACE VIEW lake.main.{VIEW} AS SELECT {version} AS version, {literal(digest)} AS digest")
+    _lay_out_macros(con, wanted, of_tables=True)
+    con.execute(
+        f"CREATE OR REPLACE VIEW lake.main.{VIEW} AS "
+        f"SELECT {wanted.version} AS version, {literal(wanted.digest)} AS digest"
+    )
+    durable.flush_new_files(location, wanted.tables, since)
     con.execute("COMMIT")
     con.execute("BEGIN")
     _begin_statistics(con)
@@ -159,15 +194,16 @@ def _lay_out_table(con: duckdb.DuckDBPyConnection, table: Table) -> None:
         con.execute(f"ALTER TABLE {name} SET SORTED BY ({listed(table.sort_by)})")
 
 
+def _lay_out_macros(con: duckdb.DuckDBPyConnection, wanted: Layout, *, of_tables: bool) -> None:
+    """Those that give tables, which read views; or those that give values, which views call."""
+    for name, body in wanted.macros.items():
+        if (") AS TABLE" in body) is of_tables:
+            con.execute(f"CREATE OR REPLACE MACRO lake.main.{quoted(name)} {body}")
+
+
 def _stored_columns(con: duckdb.DuckDBPyConnection, table: Table) -> dict[str, str]:
     found = con.execute(
         "SELECT column_name, data_type FROM duckdb_columns() WHERE database_name = 'lake' AND table_name = ?",
         [table.name],
     ).fetchall()
     return {str(name): str(type_) for name, type_ in found}
-
-
-def _digest(tables: Sequence[Table], views: Mapping[str, str], macros: Mapping[str, str]) -> str:
-    declared = [[t.definition for t in tables], *(list(part.items()) for part in (views, macros, OPTIONS))]
-    text = repr(declared)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -48,11 +48,12 @@ def commit(lake: Lake, segments: Sequence[dict[str, object]], said: Mapping[tupl
     lines = []
     for row in segments:
         told = said.get((str(row["dialog_id"]), str(row["segment_id"])), ())
-        counted.append({**row, "utterance_count": len(told)})
+        ended = row["segment_end_time"]
+        assert isinstance(ended, datetime)
+        counted.append({**row, "utterance_count": len(told), "transcript_day": ended.date()})
         for seq, (seconds, who, called, message) in enumerate(told):
-            began, ended = row["segment_start_time"], row["segment_end_time"]
+            began = row["segment_start_time"]
             assert isinstance(began, datetime)
-            assert isinstance(ended, datetime)
             line = {name: row[name] for name in SEGMENT_KEY}
             line |= {
                 "source": "ringcx",

@@ -57,7 +57,7 @@ def listing(lake: Lake, filters: Filters, place: tuple[datetime, str, str] | Non
             if len(rows) > size or bound is None or bound == filters.since:
                 break
         keys = [(row[0], row[1]) for row in rows[:size]]
-        dialogs, begun = dialogs_of(con, keys), _openings(con, [(row[1], row[3]) for row in rows[:size]])
+        dialogs, begun = dialogs_of(con, keys), _openings(con, keys)
         found = [Found(dialogs[key], 0.0, begun.get(key, [])) for key in keys if key in dialogs]
         if bound:  # where RingCX names no beginning, a later segment may look like one
             found = [one for one in found if one.dialog["started_at"] >= bound]
@@ -71,9 +71,7 @@ def conversation(lake: Lake, key: Key, wanted: Sequence[Term] = ()) -> Conversat
         segments = con.execute(SEGMENTS_SQL.format(account=account, dialog=dialog)).to_arrow_table().to_pylist()
         if not segments:
             return None
-        ends = [segment["segment_end_time"] for segment in segments]
-        turns = turns_of(con, {key: (min(ends), max(ends))}, wanted)[key]
-        return Conversation(dialogs_of(con, [key])[key], segments, turns)
+        return Conversation(dialogs_of(con, [key])[key], segments, turns_of(con, [key], wanted)[key])
 
 
 def choices(lake: Lake) -> Choices:
@@ -107,22 +105,17 @@ def _page_sql(filters: Filters, place: tuple[datetime, str, str] | None, bound: 
         row = f"(TIMESTAMPTZ {literal(moment.isoformat())}, {literal(account)}, {literal(dialog)})"
         after = f"WHERE (started_at, sub_account_id, dialog_id) < {row}"
     return f"""
-        SELECT sub_account_id, dialog_id, started_at, first_end
+        SELECT sub_account_id, dialog_id, started_at
         FROM ({scope_sql(filters, began_from=bound)}) {after}
         ORDER BY started_at DESC, sub_account_id DESC, dialog_id DESC LIMIT {limit}
     """
 
 
-def _openings(con: Reader, firsts: Sequence[tuple[str, datetime]]) -> dict[Key, list[Turn]]:
-    """The first turns of conversations: (dialog, end of its first segment)."""
-    if not firsts:
-        return {}
-    listed = ", ".join(sorted({literal(dialog) for dialog, _ in firsts}))
-    days = ", ".join(sorted({f"DATE '{end.date()}'" for _, end in firsts}))
+def _openings(con: Reader, keys: Sequence[Key]) -> dict[Key, list[Turn]]:
+    """The first turns of conversations."""
+    listed = ", ".join(literal(dialog) for _, dialog in keys) or "NULL"
     begun: dict[Key, list[Turn]] = {}
-    for account, dialog, number, speaker, name, message in con.execute(
-        OPENINGS_SQL.format(dialogs=listed, days=days)
-    ).fetchall():
+    for account, dialog, number, speaker, name, message in con.execute(OPENINGS_SQL.format(dialogs=listed)).fetchall():
         turn = Turn(number, 0.0, None, speaker, name, None, "", None, [(message or "", False)])
         begun.setdefault((account, dialog), []).append(turn)
     return begun
@@ -132,7 +125,7 @@ OPENINGS_SQL = """
     SELECT sub_account_id, dialog_id, row_number() OVER told AS turn, speaker,
         coalesce(participant_name, participant_id), left(message, 300)
     FROM spoken
-    WHERE dialog_id IN ({dialogs}) AND segment_day IN ({days})
+    WHERE dialog_id IN ({dialogs})
     WINDOW told AS (
         PARTITION BY sub_account_id, dialog_id ORDER BY spoken_at, segment_start_time, segment_id, seq
     )
@@ -140,12 +133,10 @@ OPENINGS_SQL = """
     ORDER BY sub_account_id, dialog_id, turn
 """
 SEGMENTS_SQL = """
-    SELECT segment_id, segment_type, segment_participant_id, segment_agent_group_id, segment_start_time,
-        segment_end_time, segment_duration_ms, agent_disposition, system_disposition, agent_notes, has_recording,
-        transcript_state,
-        coalesce(CASE WHEN transcript_state = 'stored' THEN s.utterance_count ELSE h.utterance_count END, 0)
-            AS utterance_count
-    FROM segments AS s LEFT JOIN heard AS h USING (sub_account_id, dialog_id, segment_id)
+    SELECT s.segment_id, s.segment_type, s.segment_participant_id, s.segment_agent_group_id, s.segment_start_time,
+        s.segment_end_time, s.segment_duration_ms, s.agent_disposition, s.system_disposition, s.agent_notes,
+        s.has_recording, s.transcript_state, t.utterance_count
+    FROM segments AS s JOIN segment_transcripts AS t USING (sub_account_id, dialog_id, segment_id)
     WHERE sub_account_id = {account} AND dialog_id = {dialog}
-    ORDER BY coalesce(segment_start_time, segment_end_time), segment_id
+    ORDER BY coalesce(s.segment_start_time, s.segment_end_time), s.segment_id
 """

@@ -14,30 +14,54 @@
 --   contact_words       Words of the contacts in the same segments
 --   talk_share          Share of the agent in what both said [0 to 1, by words]
 SELECT
-    s.sub_account_id,
-    s.segment_participant_id AS agent_id,
-    max(t.agent_name) AS agent_name,
-    CAST(coalesce(s.segment_start_time, s.segment_end_time) AT TIME ZONE 'UTC' AS DATE) AS day,
-    count(DISTINCT s.dialog_id) AS conversations,
+    sub_account_id,
+    agent_id,
+    max(agent_name) AS agent_name,
+    day,
+    count(DISTINCT dialog_id) AS conversations,
     count(*) AS segments,
-    sum(s.segment_duration_ms) / 1000 AS handle_seconds,
-    count(*) FILTER (s.transcript_state = 'stored') AS transcripts,
-    CAST(coalesce(sum(t.turns), 0) AS BIGINT) AS turns,
-    CAST(coalesce(sum(t.words), 0) AS BIGINT) AS words,
-    CAST(coalesce(sum(t.contact_words), 0) AS BIGINT) AS contact_words,
-    coalesce(sum(t.words), 0) / nullif(coalesce(sum(t.words), 0) + coalesce(sum(t.contact_words), 0), 0) AS talk_share
-FROM segments AS s
-LEFT JOIN (
+    sum(duration_ms) / 1000 AS handle_seconds,
+    count(*) FILTER (source = 'ringcx') AS transcripts,
+    CAST(sum(turns) AS BIGINT) AS turns,
+    CAST(coalesce(sum(words), 0) AS BIGINT) AS words,
+    CAST(coalesce(sum(contact_words), 0) AS BIGINT) AS contact_words,
+    coalesce(sum(words), 0) / nullif(coalesce(sum(words), 0) + coalesce(sum(contact_words), 0), 0) AS talk_share
+FROM (
+    -- Beginning with the segments: of the utterances, only the files of the days in question are read.
     SELECT
         sub_account_id,
         dialog_id,
         segment_id,
+        agent_id,
+        day,
+        any_value(duration_ms) AS duration_ms,
+        any_value(source) AS source,
         max(participant_name) FILTER (speaker = 'agent') AS agent_name,
         count(*) FILTER (speaker = 'agent') AS turns,
         sum(words) FILTER (speaker = 'agent') AS words,
         sum(words) FILTER (speaker = 'contact') AS contact_words
-    FROM spoken
-    GROUP BY sub_account_id, dialog_id, segment_id
-) AS t USING (sub_account_id, dialog_id, segment_id)
-WHERE s.segment_type = 'AGENT' AND s.segment_participant_id IS NOT NULL
-GROUP BY s.sub_account_id, s.segment_participant_id, day
+    FROM (
+        SELECT
+            s.sub_account_id,
+            s.dialog_id,
+            s.segment_id,
+            s.agent_id,
+            CAST(coalesce(s.segment_start_time, s.segment_end_time) AT TIME ZONE 'UTC' AS DATE) AS day,
+            s.segment_duration_ms AS duration_ms,
+            s.source,
+            u.participant_name,
+            u.words,
+            speaker_of(
+                u.participant_type, u.participant_id, u.rc_user_id,
+                u.source, s.segment_type, s.agent_id, s.extension_id, s.contact
+            ) AS speaker
+        FROM segment_transcripts AS s
+        LEFT JOIN utterances AS u
+            ON u.dialog_id = s.dialog_id AND u.segment_day = s.segment_day
+            AND u.sub_account_id IS NOT DISTINCT FROM s.sub_account_id AND u.segment_id IS NOT DISTINCT FROM s.segment_id
+            AND u.source IS NOT DISTINCT FROM s.source
+        WHERE s.segment_type = 'AGENT' AND s.agent_id IS NOT NULL
+    )
+    GROUP BY sub_account_id, dialog_id, segment_id, agent_id, day
+)
+GROUP BY sub_account_id, agent_id, day

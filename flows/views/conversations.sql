@@ -76,22 +76,30 @@ SELECT
     string_agg(coalesce(speaker, 'unknown') || ': ' || coalesce(message, ''), chr(10) ORDER BY turn)
         FILTER (seq IS NOT NULL) AS text
 FROM (
-    -- As in turns, but with the dialogs of which nothing was said.
+    -- As in turns, but with the dialogs of which nothing was said, and beginning with the dialogs: of a day's alone, the
+    -- segments are looked up, and of the utterances, only the files of their days are read.
     SELECT
         d.*,
-        s.seq,
-        s.speaker,
-        s.participant_name,
-        s.spoken_at,
-        s.words,
-        s.message,
+        u.seq,
+        speaker_of(
+            u.participant_type, u.participant_id, u.rc_user_id,
+            u.source, s.segment_type, s.agent_id, s.extension_id, s.contact
+        ) AS speaker,
+        u.participant_name,
+        u.spoken_at,
+        u.words,
+        u.message,
         row_number() OVER dialog AS turn,
-        date_diff('millisecond', lag(s.spoken_at) OVER dialog, s.spoken_at) / 1000 AS gap_seconds
+        date_diff('millisecond', lag(u.spoken_at) OVER dialog, u.spoken_at) / 1000 AS gap_seconds
     FROM dialogs AS d
-    LEFT JOIN spoken AS s USING (sub_account_id, dialog_id)
+    JOIN segment_transcripts AS s USING (sub_account_id, dialog_id)
+    LEFT JOIN utterances AS u
+        ON u.dialog_id = s.dialog_id AND u.segment_day = s.segment_day
+        AND u.sub_account_id IS NOT DISTINCT FROM s.sub_account_id AND u.segment_id IS NOT DISTINCT FROM s.segment_id
+        AND u.source IS NOT DISTINCT FROM s.source
     WINDOW dialog AS (
         PARTITION BY d.sub_account_id, d.dialog_id, d.day
-        ORDER BY s.spoken_at, s.segment_start_time, s.segment_id, s.seq
+        ORDER BY u.spoken_at, s.segment_start_time, s.segment_id, u.seq
     )
 )
 GROUP BY sub_account_id, dialog_id, day

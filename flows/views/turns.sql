@@ -43,26 +43,21 @@ SELECT
 FROM (
     -- As in spoken, and the dialog's day and channel as in dialogs, so that segments are read once for both.
     SELECT
-        u.*,
+        u.* EXCLUDE (sub_account_id, dialog_id, segment_id),
+        s.sub_account_id,
+        s.dialog_id,
+        s.segment_id,
         s.day,
         s.channel_class,
         s.channel_type,
         s.direction,
         s.started_at,
         s.segment_start_time,
-        s.segment_participant_id AS agent_id,
-        CASE
-            WHEN lower(u.participant_type) IN ('agent', 'contact', 'bot') THEN lower(u.participant_type)
-            WHEN lower(u.participant_type) IN ('customer', 'caller', 'user', 'end_user') THEN 'contact'
-            WHEN u.participant_id = s.segment_participant_id AND s.segment_type IN ('BOT', 'IVR') THEN 'bot'
-            WHEN u.participant_id = s.segment_participant_id THEN 'agent'
-            WHEN u.participant_id = s.contact_endpoint_address THEN 'contact'
-            WHEN u.rc_user_id IS NOT NULL THEN 'agent'
-            WHEN u.participant_id = s.segment_participant_rc_extension_id THEN 'agent'
-            -- One agent has one segment with one contact: whoever else RingCX names is that contact.
-            WHEN u.source = 'ringcx' AND u.participant_id IS NOT NULL AND s.segment_participant_id IS NOT NULL
-                THEN 'contact'
-        END AS speaker
+        s.agent_id,
+        speaker_of(
+            u.participant_type, u.participant_id, u.rc_user_id,
+            u.source, s.segment_type, s.agent_id, s.extension_id, s.contact
+        ) AS speaker
     FROM utterances AS u
     JOIN (
         SELECT
@@ -75,16 +70,17 @@ FROM (
             first_value(channel_class IGNORE NULLS) OVER first_to_last AS channel_class,
             first_value(channel_type IGNORE NULLS) OVER first_to_last AS channel_type,
             first_value(dialog_origination IGNORE NULLS) OVER first_to_last AS direction
-        FROM segments
+        FROM segment_transcripts
         WINDOW
             dialog AS (PARTITION BY sub_account_id, dialog_id),
             first_to_last AS (
                 PARTITION BY sub_account_id, dialog_id ORDER BY segment_end_time
                 ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING
             )
-    ) AS s USING (sub_account_id, dialog_id, segment_id)
-    LEFT JOIN heard AS h USING (sub_account_id, dialog_id, segment_id)
-    WHERE u.source = CASE WHEN s.transcript_state = 'stored' THEN 'ringcx' ELSE coalesce(h.source, 'ringcx') END
+    ) AS s
+        ON u.dialog_id = s.dialog_id AND u.segment_day = s.segment_day
+        AND u.sub_account_id IS NOT DISTINCT FROM s.sub_account_id AND u.segment_id IS NOT DISTINCT FROM s.segment_id
+        AND u.source IS NOT DISTINCT FROM s.source
 )
 -- The channel and the day are the same in all of a dialog: as parts of the partition, filters by them come first.
 WINDOW dialog AS (

@@ -1,4 +1,4 @@
-"""A lake of generated conversations, as many as wanted: a year of them, laid out as a nightly maintenance leaves it.
+"""A lake of generated conversations, as many as wanted: a year of them, in the files that maintenance leaves.
 
     .venv/bin/python -m tests.bench.generated FOLDER [UTTERANCES]
 
@@ -18,25 +18,47 @@ from flows import tables
 from flows.dictionary import macro_bodies, view_bodies
 from sinks.lake import Lake
 from sinks.location import Location
+from sinks.maintenance import maintain
 from tests.processes import CORPUS
 
 LINES, DAYS, AGENTS = 8, 365, 200  # utterances a segment, days in all, agents
 
+# Ids are made as RingCX makes them: those of voice begin with random digits, those of other channels with a time.
+BATCH_SQL = """
+    CREATE OR REPLACE TEMP TABLE batch AS
+    SELECT
+        i,
+        i - i % 11 // 10 AS dialog,
+        md5(dialog::VARCHAR) AS random,
+        dialog % 3 = 0 AS is_digital,
+        TIMESTAMPTZ '2025-09-01 00:00:00+00' + to_microseconds(dialog * {gap_us}) AS dialog_start_time,
+        dialog_start_time + to_seconds(200 * (i % 11 // 10)) AS segment_start_time,
+        segment_start_time + to_seconds(190) AS segment_end_time,
+        if(
+            is_digital,
+            'd-' || printf('%08x', epoch(dialog_start_time)::BIGINT) || left(random, 16),
+            's-v-' || random
+        ) || '-' || epoch_ms(dialog_start_time) AS dialog_id,
+        if(is_digital, dialog_id, 'p' || substr(dialog_id, 2)) || printf('-%x', epoch_ms(segment_start_time))
+            AS segment_id,
+        'agent-' || hash(i) % {agents} AS segment_participant_id
+    FROM range({first}, {last}) AS r(i)
+"""
 SEGMENTS_SQL = """
     INSERT INTO lake.main.segments BY NAME
     SELECT
         '1' AS sub_account_id,
-        'd' || lpad((i - i % 11 // 10)::VARCHAR, 9, '0') AS dialog_id,
-        's' || lpad(i::VARCHAR, 9, '0') AS segment_id,
-        if(i % 3 = 0, 'MESSENGER', 'VOICE') AS channel_type,
-        if(i % 3 = 0, 'DIGITAL', 'VOICE') AS channel_class,
+        dialog_id,
+        segment_id,
+        if(is_digital, 'MESSENGER', 'VOICE') AS channel_type,
+        if(is_digital, 'DIGITAL', 'VOICE') AS channel_class,
         if(i % 4 = 0, 'OUTBOUND', 'INBOUND') AS dialog_origination,
         '+1555' || lpad((hash(i) % 1000000)::VARCHAR, 7, '0') AS contact_endpoint_address,
-        TIMESTAMPTZ '2025-09-01 00:00:00+00' + to_microseconds((i - i % 11 // 10) * {gap_us}) AS dialog_start_time,
+        dialog_start_time,
         'AGENT' AS segment_type,
-        'agent-' || hash(i) % {agents} AS segment_participant_id,
-        dialog_start_time + to_seconds(200 * (i % 11 // 10)) AS segment_start_time,
-        segment_start_time + to_seconds(190) AS segment_end_time,
+        segment_participant_id,
+        segment_start_time,
+        segment_end_time,
         190000 AS segment_duration_ms,
         'group-' || hash(i) % 12 AS segment_agent_group_id,
         if(hash(i) % 20 = 0, 'ABANDON', 'ANSWER') AS system_disposition,
@@ -47,33 +69,28 @@ SEGMENTS_SQL = """
         {lines} AS utterance_count,
         0 AS quarantined_count,
         segment_end_time AS transcript_at,
+        CAST(segment_end_time AT TIME ZONE 'UTC' AS DATE) AS transcript_day,
         segment_end_time AS first_seen_at
-    FROM range({first}, {last}) AS r(i)
-    ORDER BY segment_end_time
+    FROM batch
 """
 UTTERANCES_SQL = """
     INSERT INTO lake.main.utterances BY NAME
     SELECT
-        s.sub_account_id,
+        '1' AS sub_account_id,
         s.dialog_id,
         s.segment_id,
         s.seq::INTEGER AS seq,
         s.segment_start_time + to_seconds(s.seq * 20 + hash(s.i, s.seq) % 15) AS spoken_at,
-        if(s.seq % 2 = 0, s.segment_participant_id, 'c-' || s.dialog_id) AS participant_id,
+        if(s.seq % 2 = 0, s.segment_participant_id, 'c-' || s.dialog) AS participant_id,
         if(s.i % 2 = 0, if(s.seq % 2 = 0, 'agent', 'contact'), NULL) AS participant_type,
         t.message || ' ' || hash(s.i, s.seq) % 10000 AS message,
         len(string_split(t.message, ' ')) + 1 AS words,
         CAST(s.segment_end_time AT TIME ZONE 'UTC' AS DATE) AS segment_day
     FROM (
         SELECT *, CAST(hash(i, seq) % {texts} AS BIGINT) AS number
-        FROM (
-            SELECT *, CAST(substr(segment_id, 2) AS BIGINT) AS i, unnest(range({lines})) AS seq
-            FROM lake.main.segments
-            WHERE segment_id >= 's' || lpad('{first}', 9, '0') AND segment_id < 's' || lpad('{last}', 9, '0')
-        )
+        FROM (SELECT *, unnest(range({lines})) AS seq FROM batch)
     ) AS s
     JOIN texts AS t USING (number)
-    ORDER BY segment_day, s.sub_account_id, s.dialog_id, s.segment_id, s.seq
 """
 
 
@@ -96,9 +113,10 @@ def fill(lake: Lake, utterances: int) -> None:
         con.register("texts", pa.table({"number": range(len(said)), "message": said}))
         for first in range(0, segments, batch):
             numbers = {"first": first, "last": min(first + batch, segments), "lines": LINES, "texts": len(said)}
-            for sql in (SEGMENTS_SQL, UTTERANCES_SQL):
+            for sql in (BATCH_SQL, SEGMENTS_SQL, UTTERANCES_SQL):
                 con.execute(sql.format(**numbers, gap_us=gap_us, agents=AGENTS))
         con.unregister("texts")
+    maintain(lake)
 
 
 def open_generated(folder: Path, utterances: int) -> Lake:

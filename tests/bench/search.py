@@ -58,11 +58,12 @@ def peer(lake: Lake, file: Path, program: Path) -> duckdb.DuckDBPyConnection:
     file.unlink(missing_ok=True)
     con = duckdb.connect(str(file))
     con.execute(f"LOAD '{program}'")
-    folder = Path(lake.location.data_path) / "main" / "utterances"
+    files = [path for path, _ in files_of(lake, "utterances")]
     began = time.process_time()
     con.execute(
         "CREATE TABLE said AS SELECT row_number() OVER () AS id, sub_account_id, dialog_id, message "
-        f"FROM read_parquet('{folder}/**/*.parquet', hive_partitioning = false)"
+        "FROM read_parquet(?, hive_partitioning = false)",
+        [files],
     )
     copied = time.process_time()
     con.execute(INDEX)
@@ -73,6 +74,14 @@ def peer(lake: Lake, file: Path, program: Path) -> duckdb.DuckDBPyConnection:
         f"index: {copied - began:.0f} s CPU to copy, {cpu:.0f} s to index, {size / 1e6:,.0f} MB; memory {peak:.1f} GB"
     )
     return con
+
+
+def files_of(lake: Lake, table: str) -> list[tuple[str, int]]:
+    """The files of a table's present state, with their bytes."""
+    with lake.read() as con:
+        return con.execute(
+            "SELECT data_file, data_file_size_bytes FROM ducklake_list_files('lake', ?)", [table]
+        ).fetchall()
 
 
 def ask_peer(con: duckdb.DuckDBPyConnection, name: str) -> object:
@@ -96,9 +105,9 @@ def main() -> None:
     parser.add_argument("--peer", type=Path)
     options = parser.parse_args()
     with open_generated(options.folder, options.utterances) as lake:
-        files = Path(lake.location.data_path).rglob("*.parquet")
+        files = [file for table in lake.tables for file in files_of(lake, table)]
         rows = lake.query("SELECT count(*) AS n FROM utterances").to_pylist()[0]["n"]
-        print(f"{rows:,} utterances, {sum(file.stat().st_size for file in files) / 1e6:,.0f} MB of Parquet; ", end="")
+        print(f"{rows:,} utterances, {sum(size for _, size in files) / 1e6:,.0f} MB of Parquet; ", end="")
         print(f"{os.cpu_count()} cores, load {os.getloadavg()[1]:.1f}; {time.strftime('%Y-%m-%d')}")
         program = extension(options.peer)
         file = options.folder / "peer.duckdb"

@@ -14,13 +14,13 @@ Each question is asked `ROUNDS` times of each in turn; the median counts. Prints
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from statistics import median
 
 import duckdb
 
-from flows.dictionary import view_bodies
+from flows.dictionary import macro_bodies, view_bodies
 from sinks.lake import Lake
 from tests.bench.generated import open_generated
 
@@ -29,7 +29,7 @@ DAY = "DATE '2026-03-03'"
 QUESTIONS = {
     "volume by hour of the day": "SELECT extract(hour FROM hour) AS h, sum(segments) FROM hourly_volume GROUP BY h",
     "one day's conversations": f"SELECT * EXCLUDE (text) FROM conversations WHERE day = {DAY}",
-    "one conversation to read": "SELECT turn, speaker, message FROM turns WHERE dialog_id = 'd000050000' ORDER BY turn",
+    "one conversation to read": "SELECT turn, speaker, message FROM turns WHERE dialog_id = '{dialog}' ORDER BY turn",
     "talk share by agent, a month": """
         SELECT agent_id, avg(talk_share) FROM agent_daily WHERE day BETWEEN '2026-03-01' AND '2026-03-31' GROUP BY 1""",
     "dispositions, a year": """
@@ -73,23 +73,26 @@ DLT_VIEWS = {
     "segments": """
         SELECT *, dialog_start_time_ms AS dialog_start_time, dialog_end_time_ms AS dialog_end_time,
             segment_start_time_ms AS segment_start_time, segment_end_time_ms AS segment_end_time,
-            if(has_transcript, 'stored', 'absent') AS transcript_state
+            if(has_transcript, 'stored', 'absent') AS transcript_state, 8 AS utterance_count,
+            DATE '2025-09-01' AS transcript_day
         FROM ringcx.interaction_metadata""",
     "utterances": """
         SELECT t.sub_account_id, t.dialog_id, t.segment_id, u._dlt_list_idx AS seq,
             make_timestamptz(u."timestamp"::BIGINT * 1000) AS spoken_at, u.participant_id, u.participant_type,
             u.participant_name, u.rc_user_id, u.message,
-            len(list_filter(string_split(u.message, ' '), lambda x: x <> '')) AS words, NULL::DATE AS segment_day,
+            len(list_filter(string_split(u.message, ' '), lambda x: x <> '')) AS words,
+            DATE '2025-09-01' AS segment_day,
             'ringcx' AS source, NULL::VARCHAR AS extra
         FROM ringcx.transcripts__transcript AS u JOIN ringcx.transcripts AS t ON t._dlt_id = u._dlt_parent_id""",
     "jobs": """
         SELECT NULL::VARCHAR AS sub_account_id, NULL::VARCHAR AS dialog_id, NULL::VARCHAR AS segment_id,
-            NULL::VARCHAR AS source, NULL::VARCHAR AS state, NULL::INTEGER AS utterance_count WHERE false""",
+            NULL::VARCHAR AS source, NULL::VARCHAR AS state, NULL::INTEGER AS utterance_count,
+            NULL::DATE AS segment_day WHERE false""",
 }
 ANALYSTS = (
     "dialogs",
     "heard",
-    "best_utterances",
+    "segment_transcripts",
     "spoken",
     "turns",
     "conversations",
@@ -104,6 +107,13 @@ def analysts_views() -> dict[str, str]:
     return {name: body for name, body in view_bodies().items() if name in (*ANALYSTS, "hourly_volume")}
 
 
+def add_views(con: duckdb.DuckDBPyConnection, views: Mapping[str, str]) -> None:
+    """These views, and the macro that they call."""
+    con.execute(f"CREATE MACRO speaker_of {macro_bodies()['speaker_of']}")
+    for name, body in views.items():
+        con.execute(f"CREATE VIEW {name} AS {body}")
+
+
 def plain_file(lake: Lake, path: Path) -> None:
     """The lake's rows in plain tables, under the same views."""
     with lake.exclusive() as con:
@@ -112,8 +122,7 @@ def plain_file(lake: Lake, path: Path) -> None:
             con.execute(f"CREATE TABLE peer.main.{table} AS FROM lake.main.{table}")
         con.execute("DETACH peer")
     with duckdb.connect(str(path)) as con:
-        for name, body in analysts_views().items():
-            con.execute(f"CREATE VIEW {name} AS {body}")
+        add_views(con, analysts_views())
 
 
 def dlt_file(lake: Lake, path: Path) -> None:
@@ -123,8 +132,7 @@ def dlt_file(lake: Lake, path: Path) -> None:
         con.execute(DLT_SQL)
         con.execute("USE memory; DETACH peer")
     with duckdb.connect(str(path)) as con:
-        for name, body in {**DLT_VIEWS, **analysts_views()}.items():
-            con.execute(f"CREATE VIEW {name} AS {body}")
+        add_views(con, {**DLT_VIEWS, **analysts_views()})
 
 
 def _read(lake: Lake, sql: str) -> object:
@@ -162,7 +170,9 @@ def compare(lake: Lake, folder: Path, utterances: int) -> None:
     }
     print(f"{utterances:,} utterances; median of {ROUNDS}, seconds and ratio to plain")
     ratios: dict[str, list[float]] = {name: [] for name in ask}
-    for question, sql in QUESTIONS.items():
+    dialog = lake.query(f"SELECT min(dialog_id) FROM dialogs WHERE day = {DAY}").to_pylist()[0]["min(dialog_id)"]
+    for question, template in QUESTIONS.items():
+        sql = template.replace("{dialog}", dialog)
         taken: dict[str, list[float]] = {name: [] for name in ask}
         for _ in range(ROUNDS):
             for name, one in ask.items():

@@ -13,7 +13,7 @@ from mcp.client.stdio import stdio_client
 from mcp_types import CallToolResult, TextContent
 
 from flows import tables
-from flows.dictionary import relations, view_bodies
+from flows.dictionary import macro_bodies, relations, view_bodies
 from flows.mcp_answers import LONGEST_MESSAGE, UNTRUSTED, Bounds
 from flows.mcp_server import build
 from sinks.changes import Append, Upsert
@@ -40,13 +40,16 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
             | {"segment_type": "AGENT", "segment_participant_id": "ann", "dialog_start_time": began}
             | {"segment_start_time": began, "segment_end_time": began + timedelta(minutes=1)}
             | {"has_transcript": True, "transcript_state": "stored", "utterance_count": len(messages)}
+            | {"transcript_day": date(2026, 8, 1)}
         )
         for seq, message in enumerate(messages):
             who = {"participant_id": "ann" if seq % 2 == 0 else "guest", "message": message, "words": 1}
             at = {"spoken_at": began + timedelta(seconds=seq), "segment_day": date(2026, 8, 1)}
             lines.append(key | {"source": "ringcx", "seq": seq} | who | at)
     schema = pa.schema([tables.SEGMENTS.schema.field(name) for name in segments[0]])
-    with Lake(Location.parse(str(tmp_path_factory.mktemp("mcp")), None), tables.TABLES, view_bodies()) as made:
+    with Lake(
+        Location.parse(str(tmp_path_factory.mktemp("mcp")), None), tables.TABLES, view_bodies(), macros=macro_bodies()
+    ) as made:
         made.create()
         rows = pa.Table.from_pylist(lines, tables.UTTERANCES.schema)
         made.commit([Upsert(tables.SEGMENTS, pa.Table.from_pylist(segments, schema)), Append(tables.UTTERANCES, rows)])

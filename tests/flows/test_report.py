@@ -15,7 +15,7 @@ from selenium.webdriver import Chrome
 
 from connectors.limits import Quota, Quotas, parse_limits
 from flows import tables
-from flows.dictionary import view_bodies
+from flows.dictionary import macro_bodies, view_bodies
 from flows.planning import Grid
 from flows.polled_hours import Gap, calendar
 from flows.report import Disposition, Figures, Talker, Volume, read_figures
@@ -63,6 +63,7 @@ def segment(dialog: str, start: datetime, **more: object) -> dict[str, object]:
         "segment_end_time": start + timedelta(minutes=1),
         "has_transcript": True,
         "transcript_state": "stored",
+        "transcript_day": date(2026, 8, 1),
         **more,
     }
 
@@ -106,7 +107,12 @@ PROBLEMS = [{"item_id": "q", "kind": "segment", "reason": EVIL, "quarantined_at"
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
     """A lake that holds what is told above."""
-    with Lake(Location.parse(str(tmp_path_factory.mktemp("report")), None), tables.TABLES, view_bodies()) as made:
+    with Lake(
+        Location.parse(str(tmp_path_factory.mktemp("report")), None),
+        tables.TABLES,
+        view_bodies(),
+        macros=macro_bodies(),
+    ) as made:
         made.create()
         made.commit(
             [
@@ -248,7 +254,7 @@ def test_what_others_wrote_is_text_and_never_markup(figures: Figures) -> None:
 
 def test_a_lake_with_nothing_in_it_says_what_to_do(quotas: Quotas, tmp_path: Path) -> None:
     """Somebody's first report."""
-    with Lake(Location.parse(str(tmp_path), None), tables.TABLES, view_bodies()) as empty:
+    with Lake(Location.parse(str(tmp_path), None), tables.TABLES, view_bodies(), macros=macro_bodies()) as empty:
         empty.create()
         text = page(read_figures(empty, quotas, GRID, NOW, 28))
     assert "Nothing here yet" in text

@@ -222,7 +222,7 @@ def test_a_platform_transcript_that_comes_later_takes_the_place(settings: Settin
     assert {row["source"] for row in ask(settings, "SELECT DISTINCT source FROM spoken")} == {"google"}
     line: Row = {"sub_account_id": "1", "dialog_id": "d-a", "segment_id": "a"}
     line |= {"source": "ringcx", "seq": 0, "spoken_at": NOON, "message": "Hello", "segment_day": NOON.date()}
-    row = {**segment("a", state="stored"), "utterance_count": 1}
+    row = {**segment("a", state="stored"), "utterance_count": 1, "transcript_day": NOON.date()}
     schema = pa.schema([tables.SEGMENTS.schema.field(name) for name in row])
     with open_lake(settings) as lake:
         said = Append(

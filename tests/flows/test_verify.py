@@ -74,6 +74,8 @@ def test_a_complete_lake_passes_every_check(lake: Lake) -> None:
         ("UPDATE segments SET transcript_state = 'pending', next_attempt_at = NULL", "every pending transcript"),
         ("DELETE FROM utterances WHERE seq = 2", "every stored transcript"),
         ("INSERT INTO utterances SELECT * FROM utterances WHERE seq = 1", "every stored transcript"),
+        ("UPDATE utterances SET segment_day = segment_day + 1 WHERE seq = 2", "every stored transcript"),
+        ("UPDATE utterances SET segment_day = segment_day + 1 WHERE seq = 2", "every utterance belongs"),
         ("DELETE FROM segments WHERE transcript_state = 'stored'", "every utterance belongs"),
         ("INSERT INTO segments SELECT * FROM segments LIMIT 1", "every segment is one row"),
         ("DELETE FROM quarantine", "what was given up"),

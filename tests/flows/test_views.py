@@ -41,6 +41,7 @@ def segment(dialog: str, name: str, start: float, end: float, agent: str | None,
         "segment_duration_ms": round((end - start) * 1000),
         "has_transcript": True,
         "transcript_state": "stored",
+        "transcript_day": date(2026, 8, 2),
         **more,
     }
 
