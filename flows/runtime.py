@@ -110,6 +110,11 @@ def open_lake(settings: Settings) -> Lake:
         location = Location.parse(settings.ringcx_lake, settings.ringcx_data_path)
     except LocationError as error:
         raise SettingsError(f"RINGCX_LAKE, RINGCX_DATA_PATH: {error}") from None
+    return lake_at(location)
+
+
+def lake_at(location: Location) -> Lake:
+    """The lake at this place, with all tables, views and macros."""
     return Lake(location, TABLES, view_bodies(), macros=macro_bodies(), version=LAYOUT_VERSION, upgrades=UPGRADES)
 
 

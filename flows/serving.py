@@ -17,13 +17,13 @@ from connectors.errors import ConnectorError
 from flows import loading, upkeep
 from flows.calls.enriching import enrich as enrich_all
 from flows.calls.enriching import is_on
+from flows.calls.show import enriched as show_enriched
 from flows.pipeline import unbroken
 from flows.planning import Grid
 from flows.runtime import grid_of, open_runtime
 from flows.settings import Settings, SettingsError
 from flows.show import report as show_report
 from flows.show import upkeep as show_upkeep
-from flows.show_calls import enriched as show_enriched
 from flows.windows import floor
 from sinks.errors import LakeError
 

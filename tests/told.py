@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from flows import tables
 from flows.columns import SEGMENT_KEY
-from flows.dictionary import macro_bodies, view_bodies
+from flows.runtime import lake_at
 from sinks.changes import Append, Upsert
 from sinks.lake import Lake
 from sinks.location import Location
@@ -76,6 +76,6 @@ def commit(lake: Lake, segments: Sequence[dict[str, object]], said: Mapping[tupl
 @contextmanager
 def told_lake(folder: Path) -> Iterator[Lake]:
     """An empty lake in `folder`, laid out as the program lays it out."""
-    with Lake(Location.parse(str(folder)), tables.TABLES, view_bodies(), macros=macro_bodies()) as lake:
+    with lake_at(Location.parse(str(folder))) as lake:
         lake.create()
         yield lake

@@ -20,8 +20,8 @@ from starlette.staticfiles import StaticFiles
 from flows.browse import asking, reading, telling
 from flows.browse.asking import Asked, BadAddress
 from flows.browse.gate import Gate
-from flows.search import Found, Page, search
-from flows.terms import SearchError, parse, terms
+from flows.search.searching import Found, Page, search
+from flows.search.terms import SearchError, parse, terms
 from sinks.errors import LakeError
 from sinks.lake import Lake
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import UTC, date, datetime, timedelta
 from urllib.parse import quote, urlencode
 
-from flows.search import Filters, Key
+from flows.search.searching import Filters, Key
 
 LONGEST_FIELD = 200
 

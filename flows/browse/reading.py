@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from flows.search import Filters, Found, Key, Reader, Turn, dialogs_of, scope_sql, turns_of
-from flows.terms import Term
+from flows.search.searching import Filters, Found, Key, Reader, Turn, dialogs_of, scope_sql, turns_of
+from flows.search.terms import Term
 from sinks.lake import Lake
 from sinks.schema import literal
 

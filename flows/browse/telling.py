@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 from markupsafe import Markup, escape
 
 from flows.browse.reading import Conversation
-from flows.search import Turn
+from flows.search.searching import Turn
 
 SILENCE_S = {"VOICE": 8.0, "DIGITAL": 180.0}  # from here on a silence is told, by channel class
 STEPS = (1, 2, 4, 8, 16)  # a silence of so many times that is drawn so many steps high

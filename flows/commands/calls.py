@@ -58,7 +58,7 @@ def start(
     ptime
         Time in one packet asked for, ms.
     """
-    from flows import show_calls
+    from flows.calls import show as show_calls
     from flows.calls import streams
 
     request = StreamRequest(
@@ -86,7 +86,7 @@ def stop(stream_id: str = "", /, *, all_: bool = False) -> int:
     all_
         All streams that may be running.
     """
-    from flows import show_calls
+    from flows.calls import show as show_calls
     from flows.calls import streams
 
     if bool(stream_id) == all_:
@@ -117,7 +117,7 @@ def list_streams(*, all_: bool = False, json: bool = False) -> int:
     json
         As a JSON array.
     """
-    from flows import show_calls
+    from flows.calls import show as show_calls
     from flows.calls import streams
 
     with open_lake(ready_settings()) as lake:
@@ -144,8 +144,8 @@ def create(kind: str, number: int, /, *, url: str = "", sub_account: str = "", s
     secret_file
         A file that holds the secret; an empty one: none.
     """
-    from flows import show_calls
     from flows.calls import profiles
+    from flows.calls import show as show_calls
 
     settings = ready_settings()
     secret = _secret(secret_file) or _first_token(settings) or (_asked() if sys.stdin.isatty() else None)
@@ -171,8 +171,8 @@ def show_profile(kind: str, number: int, /, *, sub_account: str = "") -> int:
     sub_account
         Its sub-account; may be left out where there is only one.
     """
-    from flows import show_calls
     from flows.calls import profiles
+    from flows.calls import show as show_calls
 
     async def run(runtime: Runtime) -> Profile:
         return await profiles.read(runtime, await profiles.product_of(runtime, kind, number, sub_account))
@@ -209,8 +209,8 @@ def update(
     new_secret
         Take the first of RINGCX_RECEIVE_TOKENS as the new secret, or ask for it.
     """
-    from flows import show_calls
     from flows.calls import profiles
+    from flows.calls import show as show_calls
 
     settings = ready_settings()
     secret = _secret(secret_file)

@@ -124,7 +124,7 @@ def _fetch(
     dry_run: bool,
 ) -> int:
     """First what it costs, then the load with its progress, then what it brought."""
-    from flows import show_calls
+    from flows.calls import show as show_calls
     from flows.progress import shown_items
 
     async def run(runtime: Runtime) -> Fetched | None:

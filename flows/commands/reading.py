@@ -177,10 +177,10 @@ def search(  # noqa: PLR0913 - a command's options
     form
         How they come out: csv has a row for each turn shown.
     """
-    from flows import show_found
-    from flows.search import Filters
-    from flows.search import search as look
-    from flows.terms import SearchError
+    from flows.search import show as show_found
+    from flows.search.searching import Filters
+    from flows.search.searching import search as look
+    from flows.search.terms import SearchError
 
     filters = Filters(
         since=utc(since) if since else None,
@@ -220,10 +220,10 @@ def mcp() -> int:
 
     For an MCP client to start, which is told RINGCX_LAKE. Nothing can be written through it.
     """
-    from flows import mcp_server
+    from flows.agents import server
 
     with open_lake(ready_settings()) as lake:
-        mcp_server.serve(lake)
+        server.serve(lake)
     return DONE
 
 

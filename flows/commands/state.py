@@ -74,13 +74,13 @@ def report(
     days
         So many UTC days, today included.
     """
-    from flows import report_page
-    from flows.report import read_figures
+    from flows.report import page
+    from flows.report.figures import read_figures
 
     settings = ready_settings()
     with open_lake(settings) as lake, closing(open_quotas(settings)) as quotas:
         figures = read_figures(lake, quotas, grid_of(settings), datetime.now(UTC), days)
-    report_page.write(report_page.page(figures), output)
+    page.write(page.page(figures), output)
     print(f"{output}: {figures.days[0]} to {figures.days[-1]}, as of {figures.snapshot.at:%Y-%m-%d %H:%M:%S} UTC")
     return DONE
 

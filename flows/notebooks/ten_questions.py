@@ -18,7 +18,8 @@ app = marimo.App(width="medium", app_title="Ten questions")
 def _():
     import marimo as mo
 
-    from flows import charts, show
+    from flows import show
+    from flows.report import charts
     from flows.runtime import open_lake
     from flows.settings import load_settings
 

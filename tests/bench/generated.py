@@ -14,8 +14,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from flows import tables
-from flows.dictionary import macro_bodies, view_bodies
+from flows.runtime import lake_at
 from sinks.lake import Lake
 from sinks.location import Location
 from sinks.maintenance import maintain
@@ -121,7 +120,7 @@ def fill(lake: Lake, utterances: int) -> None:
 
 def open_generated(folder: Path, utterances: int) -> Lake:
     """The lake with so many generated utterances in `folder`, made if it is not there yet."""
-    lake = Lake(Location.parse(str(folder), None), tables.TABLES, view_bodies(), macros=macro_bodies())
+    lake = lake_at(Location.parse(str(folder), None))
     is_new = not (folder / "catalog.sqlite").exists()
     lake.create()
     if is_new:

@@ -19,8 +19,8 @@ from pathlib import Path
 import duckdb
 
 from flows.browse import reading
-from flows.search import Filters, ranking_sql, search
-from flows.terms import parse
+from flows.search.searching import Filters, ranking_sql, search
+from flows.search.terms import parse
 from sinks.lake import Lake
 from tests.bench.generated import open_generated
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from flows.search import Filters, ranking_sql
-from flows.terms import parse
+from flows.search.searching import Filters, ranking_sql
+from flows.search.terms import parse
 from sinks.lake import Lake
 from tests.told import T0, commit, segment, told_lake
 

@@ -13,9 +13,10 @@ from mcp.client.stdio import stdio_client
 from mcp_types import CallToolResult, TextContent
 
 from flows import tables
-from flows.dictionary import macro_bodies, relations, view_bodies
-from flows.mcp_answers import LONGEST_MESSAGE, UNTRUSTED, Bounds
-from flows.mcp_server import build
+from flows.agents.answers import LONGEST_MESSAGE, UNTRUSTED, Bounds
+from flows.agents.server import build
+from flows.dictionary import relations
+from flows.runtime import lake_at
 from sinks.changes import Append, Upsert
 from sinks.lake import Lake
 from sinks.location import Location
@@ -47,9 +48,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
             at = {"spoken_at": began + timedelta(seconds=seq), "segment_day": date(2026, 8, 1)}
             lines.append(key | {"source": "ringcx", "seq": seq} | who | at)
     schema = pa.schema([tables.SEGMENTS.schema.field(name) for name in segments[0]])
-    with Lake(
-        Location.parse(str(tmp_path_factory.mktemp("mcp")), None), tables.TABLES, view_bodies(), macros=macro_bodies()
-    ) as made:
+    with lake_at(Location.parse(str(tmp_path_factory.mktemp("mcp")), None)) as made:
         made.create()
         rows = pa.Table.from_pylist(lines, tables.UTTERANCES.schema)
         made.commit([Upsert(tables.SEGMENTS, pa.Table.from_pylist(segments, schema)), Append(tables.UTTERANCES, rows)])

@@ -15,11 +15,11 @@ from selenium.webdriver import Chrome
 
 from connectors.limits import Quota, Quotas, parse_limits
 from flows import tables
-from flows.dictionary import macro_bodies, view_bodies
 from flows.planning import Grid
-from flows.polled_hours import Gap, calendar
-from flows.report import Disposition, Figures, Talker, Volume, read_figures
-from flows.report_page import page, write
+from flows.report.figures import Disposition, Figures, Talker, Volume, read_figures
+from flows.report.page import page, write
+from flows.report.polled_hours import Gap, calendar
+from flows.runtime import lake_at
 from flows.windows import Window
 from sinks.changes import Append, Upsert
 from sinks.lake import Lake
@@ -107,12 +107,7 @@ PROBLEMS = [{"item_id": "q", "kind": "segment", "reason": EVIL, "quarantined_at"
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
     """A lake that holds what is told above."""
-    with Lake(
-        Location.parse(str(tmp_path_factory.mktemp("report")), None),
-        tables.TABLES,
-        view_bodies(),
-        macros=macro_bodies(),
-    ) as made:
+    with lake_at(Location.parse(str(tmp_path_factory.mktemp("report")), None)) as made:
         made.create()
         made.commit(
             [
@@ -254,7 +249,7 @@ def test_what_others_wrote_is_text_and_never_markup(figures: Figures) -> None:
 
 def test_a_lake_with_nothing_in_it_says_what_to_do(quotas: Quotas, tmp_path: Path) -> None:
     """Somebody's first report."""
-    with Lake(Location.parse(str(tmp_path), None), tables.TABLES, view_bodies(), macros=macro_bodies()) as empty:
+    with lake_at(Location.parse(str(tmp_path), None)) as empty:
         empty.create()
         text = page(read_figures(empty, quotas, GRID, NOW, 28))
     assert "Nothing here yet" in text
@@ -285,7 +280,9 @@ def test_the_wheel_holds_the_templates(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=60)
     names = zipfile.ZipFile(next(tmp_path.glob("*.whl"))).namelist()
-    assert {"flows/templates/report.html", "flows/templates/report.css", "flows/views/turns.sql"} <= set(names)
+    assert {"flows/report/templates/report.html", "flows/report/templates/report.css", "flows/views/turns.sql"} <= set(
+        names
+    )
 
 
 @pytest.fixture(scope="module")

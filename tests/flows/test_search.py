@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.search import Filters, search
+from flows.search.searching import Filters, search
 from sinks.errors import QueryError
 from sinks.lake import Lake
 from tests.processes import clean_environment, run_cli

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flows.dictionary import MACROS
-from flows.terms import Joined, Not, SearchError, Term, holds, marked, parse, terms
+from flows.search.terms import Joined, Not, SearchError, Term, holds, marked, parse, terms
 
 ALPHABET = "abAB19_ -.,'\n!*éÉ\u0301ßΣ\u03c3ς退款กิ日ー한\u0431\U0001f600"
 

@@ -8,7 +8,8 @@ import pyarrow as pa
 import pytest
 
 from flows import tables
-from flows.dictionary import macro_bodies, markdown, relations, view_bodies
+from flows.dictionary import markdown, relations, view_bodies
+from flows.runtime import lake_at
 from sinks.changes import Append, Upsert
 from sinks.lake import Lake
 from sinks.location import Location
@@ -101,7 +102,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
             }
             row |= {"participant_id": who, "participant_type": kind, "participant_name": called, "message": message}
             lines.append(row | {"words": len(message.split()), "segment_day": date(2026, 8, 2)})
-    with Lake(place, tables.TABLES, view_bodies(), macros=macro_bodies()) as made:
+    with lake_at(place) as made:
         made.create()
         made.commit(
             [

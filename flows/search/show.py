@@ -8,7 +8,7 @@ import pyarrow as pa
 from rich.console import Console
 from rich.text import Text
 
-from flows.search import Found, Page, Turn
+from flows.search.searching import Found, Page, Turn
 from flows.show import FILE_WIDTH, harmless, rows
 
 Form: TypeAlias = Literal["table", "json", "csv"]

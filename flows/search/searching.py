@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any, Literal, Protocol, TypeAlias
 
-from flows.terms import Expression, Not, Term, holds, marked, parse, terms
+from flows.search.terms import Expression, Not, Term, holds, marked, parse, terms
 from sinks.lake import Lake
 from sinks.schema import literal
 

@@ -12,8 +12,8 @@ from typing import Any
 import msgspec
 from pydantic import BaseModel, Field, JsonValue
 
-from flows import search
 from flows.dictionary import relations
+from flows.search import searching
 from sinks.errors import QueryError
 from sinks.lake import Lake
 
@@ -45,10 +45,10 @@ class Where(BaseModel):
     disposition: str | None = Field(default=None, description="The agent's or the system's, exactly as it is spelt")
     sub_account: str | None = Field(default=None, description="RingCX sub-account")
 
-    def filters(self) -> search.Filters:
+    def filters(self) -> searching.Filters:
         """The same for a search."""
         plain = self.model_dump()
-        return search.Filters(**plain | {"since": _utc(self.since), "until": _utc(self.until)})
+        return searching.Filters(**plain | {"since": _utc(self.since), "until": _utc(self.until)})
 
 
 class Column(BaseModel):
@@ -140,8 +140,8 @@ class Relation(BaseModel):
 
 
 def find(lake: Lake, text: str, where: Where, **paging: Any) -> Hits:
-    """What a search finds; `paging` as that of `flows.search.search`. Raises SearchError."""
-    page = search.search(lake, text, where.filters(), **paging)
+    """What a search finds; `paging` as that of `flows.search.searching.search`. Raises SearchError."""
+    page = searching.search(lake, text, where.filters(), **paging)
     after = paging["offset"] + len(page.found)
     more = after if page.found and after < page.total else None
     return Hits(total=page.total, found=[_hit(each) for each in page.found], next_offset=more, snapshot=page.snapshot)
@@ -201,7 +201,7 @@ def describe(name: str | None) -> list[Relation]:
     return [Relation(name=name, purpose=found[name].purpose, columns=columns)]
 
 
-def _hit(found: search.Found) -> Hit:
+def _hit(found: searching.Found) -> Hit:
     turns = []
     for turn in found.turns:
         message = "".join(text for text, _ in turn.pieces)

@@ -12,7 +12,7 @@ import msgspec
 
 from connectors.limits import Quotas
 from flows.planning import Grid
-from flows.polled_hours import Calendar, calendar
+from flows.report.polled_hours import Calendar, calendar
 from flows.status import Status, status_of
 from flows.windows import Window, horizon
 from sinks.lake import Lake

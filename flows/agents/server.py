@@ -15,10 +15,10 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import ToolAnnotations
 from pydantic import Field
 
-from flows import mcp_answers as answers
-from flows.mcp_answers import UNTRUSTED, Bounds, Hits, NotThere, Reading, Relation, Rows, Where
-from flows.search import Order
-from flows.terms import SearchError
+from flows.agents import answers
+from flows.agents.answers import UNTRUSTED, Bounds, Hits, NotThere, Reading, Relation, Rows, Where
+from flows.search.searching import Order
+from flows.search.terms import SearchError
 from sinks.errors import LakeError, QueryError
 from sinks.lake import Lake
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from flows import charts
-from flows.report import Figures
+from flows.report import charts
+from flows.report.figures import Figures
 from flows.show import harmless
 from flows.status import QuotaStatus
 
