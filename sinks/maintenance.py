@@ -1,6 +1,6 @@
 """Nightly care of a lake: few large files instead of many small ones, and no more of the past than is wanted.
 
-    rewrite   files that lost at least 1 % of their rows -> files of the rows that are left
+    rewrite   files that lost rows, of a large table at least 1 % of theirs -> files of the rows that are left
     merge     the small files of a partition -> one, up to the target size
     expire    snapshots older than the retention -> no time travel to them any more
     clean     files that no snapshot needs any more -> removed, two days after that
@@ -25,10 +25,11 @@ from sinks.lake import Lake
 from sinks.schema import Table, literal
 
 KEEP_AT_LEAST = timedelta(days=2)
-# 10 % (as in DuckLake's notes) left every day's file of segments in place, each with a few late updates: merging takes
-# no file with deletes. In 30 days with 5 % updated late: 59 files at 10 %, 11 at 1 %, 1 at 0, which rewrites a month
-# for the sake of one row.
+# Merging takes no file with deletes, so what is not rewritten stays for good. In 30 days with 5 % of the segments updated
+# late: 59 files at 10 % (as in DuckLake's notes), 11 at 1 %, 1 at 0, which rewrites a month for the sake of one row. That
+# is nothing where a month is small: `windows` has 96 rows a day, of which one or two are read again.
 REWRITE_FROM = 0.01
+SMALL_BYTES = 32_000_000  # a table with less is rewritten for any row
 TARGET_BYTES = 128_000_000  # `layout.OPTIONS`, as DuckLake stores it
 FILES_AT_ONCE = 8  # merged files a hold of the lock: bounds a writer's wait, and memory
 CLEAN_AFTER, ORPHANED_AFTER = timedelta(days=2), timedelta(days=1)
@@ -90,7 +91,8 @@ def _compact(lake: Lake, table: Table) -> tuple[Size, Size]:
     name = literal(table.name)
     with _transaction(lake, table) as con:
         before = _sizes(con)[table.name]
-        con.execute(f"CALL ducklake_rewrite_data_files('lake', {name}, delete_threshold => {REWRITE_FROM})")
+        threshold = 0 if before.bytes < SMALL_BYTES else REWRITE_FROM
+        con.execute(f"CALL ducklake_rewrite_data_files('lake', {name}, delete_threshold => {threshold})")
     merge = f"CALL ducklake_merge_adjacent_files('lake', {name}"
     while _merged(lake, table, f"{merge}, max_compacted_files => {FILES_AT_ONCE})"):
         pass
@@ -120,7 +122,8 @@ def _transaction(lake: Lake, table: Table) -> Iterator[duckdb.DuckDBPyConnection
 def _would_compact(lake: Lake) -> tuple[dict[str, Size], dict[str, Size]]:
     with lake.read() as con:
         before = _sizes(con)
-        left = con.execute(_WOULD_LEAVE.read_text(), {"threshold": REWRITE_FROM, "target": TARGET_BYTES}).fetchall()
+        settings = {"threshold": REWRITE_FROM, "small": SMALL_BYTES, "target": TARGET_BYTES}
+        left = con.execute(_WOULD_LEAVE.read_text(), settings).fetchall()
     after = {str(name): Size(int(files), int(size)) for name, files, size in left}
     return tuple({name: sizes[name] for name in lake.tables} for sizes in (before, after))  # type: ignore[return-value]
 

@@ -1,11 +1,19 @@
 -- What compaction would leave of each table, guessed from the catalog alone.
 -- Grain: one row per table. Columns: name; files (data and delete files), bytes. Parameters: the share of deleted rows
--- from which a file is rewritten; the size from which a file is not merged any more, in bytes.
+-- from which a file is rewritten; the size below which a table's files are rewritten for any row, and that from which a
+-- file is not merged any more, in bytes.
 WITH deleted AS (
     SELECT data_file_id, sum(delete_count) AS rows, sum(file_size_bytes) AS bytes
     FROM lake_catalog.ducklake_delete_file
     WHERE end_snapshot IS NULL
     GROUP BY data_file_id
+),
+sizes AS (
+    SELECT table_id, sum(f.file_size_bytes) + coalesce(sum(d.bytes), 0) AS bytes
+    FROM lake_catalog.ducklake_data_file AS f
+    LEFT JOIN deleted AS d USING (data_file_id)
+    WHERE f.end_snapshot IS NULL
+    GROUP BY table_id
 ),
 places AS (
     SELECT data_file_id, string_agg(partition_value, '/' ORDER BY partition_key_index) AS place
@@ -17,12 +25,13 @@ files AS (
         f.table_id,
         p.place,
         d.rows IS NULL AS is_whole,
-        coalesce(d.rows / f.record_count >= $threshold, false) AS is_rewritten,
+        d.rows IS NOT NULL AND (s.bytes < $small OR d.rows / f.record_count >= $threshold) AS is_rewritten,
         f.file_size_bytes + coalesce(d.bytes, 0) AS bytes_as_is,
         f.file_size_bytes * (1 - coalesce(d.rows / f.record_count, 0)) AS bytes_left
     FROM lake_catalog.ducklake_data_file AS f
     LEFT JOIN deleted AS d USING (data_file_id)
     LEFT JOIN places AS p USING (data_file_id)
+    JOIN sizes AS s USING (table_id)
     WHERE f.end_snapshot IS NULL
 ),
 groups AS (
