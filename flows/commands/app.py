@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version as installed_version
 from typing import Literal
 
-from cyclopts import App
+from cyclopts import App, Parameter
 from rich.console import Console
 from rich.text import Text
 
@@ -19,6 +19,8 @@ app = App(
     help="Your contact centre's conversations from RingCX, in tables you own.",
     version=lambda: installed_version("ringcx-etl"),
     help_format="markdown",
+    # In the help: no --no-dry-run, which nobody needs, and no defaults that only say that nothing is set.
+    default_parameter=Parameter(negative=(), show_default=lambda value: str(value) if value else None),
 )
 app.register_install_completion_command(add_to_startup=False)
 

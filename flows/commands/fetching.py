@@ -1,7 +1,10 @@
 """Commands that fetch what belongs to segments beside their transcripts: recordings, summaries."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from cyclopts import Parameter
 
 from flows.calls.downloads.choice import Choice
 from flows.calls.downloads.haul import Fetched, Haul
@@ -10,19 +13,10 @@ from flows.commands.calls import run_with
 from flows.runtime import Runtime
 
 
-@app.command
-def recordings(
-    *,
-    start: datetime | None = None,
-    end: datetime | None = None,
-    sub_account: tuple[str, ...] = (),
-    agent: tuple[str, ...] = (),
-    channel: tuple[str, ...] = (),
-    min_seconds: float = 0.0,
-    max_minutes: float | None = None,
-    dry_run: bool = False,
-) -> int:
-    """Download the recordings of segments, as WAV files below RINGCX_AUDIO_PATH; each once. Run it again to go on.
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True)
+class Segments:
+    """Which segments.
 
     Parameters
     ----------
@@ -38,6 +32,37 @@ def recordings(
         Only this channel type or class; may be given several times.
     min_seconds
         Only segments that lasted so long.
+    """
+
+    start: datetime | None = None
+    end: datetime | None = None
+    sub_account: tuple[str, ...] = ()
+    agent: tuple[str, ...] = ()
+    channel: tuple[str, ...] = ()
+    min_seconds: float = 0.0
+
+    @property
+    def choice(self) -> Choice:
+        """The same, as the downloads want it."""
+        return Choice(
+            start=utc(self.start) if self.start else None,
+            end=utc(self.end) if self.end else None,
+            sub_accounts=self.sub_account,
+            agents=self.agent,
+            channels=self.channel,
+            min_seconds=self.min_seconds,
+        )
+
+
+ALL = Segments()
+
+
+@app.command
+def recordings(*, segments: Segments = ALL, max_minutes: float | None = None, dry_run: bool = False) -> int:
+    """Download the recordings of segments, as WAV files below RINGCX_AUDIO_PATH; each once. Run it again to go on.
+
+    Parameters
+    ----------
     max_minutes
         Start nothing new after so many minutes.
     dry_run
@@ -45,7 +70,7 @@ def recordings(
     """
     from flows.calls.downloads import recordings
 
-    choice = _choice(start, end, sub_account, agent, channel, min_seconds)
+    choice = segments.choice
     return _fetch(
         "recordings",
         lambda runtime: recordings.wanted(runtime, choice),
@@ -55,33 +80,11 @@ def recordings(
 
 
 @app.command
-def summaries(
-    *,
-    start: datetime | None = None,
-    end: datetime | None = None,
-    sub_account: tuple[str, ...] = (),
-    agent: tuple[str, ...] = (),
-    channel: tuple[str, ...] = (),
-    min_seconds: float = 0.0,
-    max_minutes: float | None = None,
-    dry_run: bool = False,
-) -> int:
+def summaries(*, segments: Segments = ALL, max_minutes: float | None = None, dry_run: bool = False) -> int:
     """Fetch the summaries of segments, RingCX's own and the agent's. Run it again to go on.
 
     Parameters
     ----------
-    start
-        Only segments that ended from then on, ISO 8601; without a zone, UTC. Absent: as far back as RingCX keeps any.
-    end
-        Only segments that ended before it.
-    sub_account
-        Only this sub-account; may be given several times.
-    agent
-        Only this agent, by participant id; may be given several times.
-    channel
-        Only this channel type or class; may be given several times.
-    min_seconds
-        Only segments that lasted so long.
     max_minutes
         Start nothing new after so many minutes.
     dry_run
@@ -89,30 +92,12 @@ def summaries(
     """
     from flows.calls.downloads import summaries
 
-    choice = _choice(start, end, sub_account, agent, channel, min_seconds)
+    choice = segments.choice
     return _fetch(
         "summaries",
         lambda runtime: summaries.wanted(runtime, choice),
         lambda runtime, show: summaries.fetch(runtime, choice, max_minutes=max_minutes, on_progress=show),
         dry_run=dry_run,
-    )
-
-
-def _choice(
-    start: datetime | None,
-    end: datetime | None,
-    sub_accounts: tuple[str, ...],
-    agents: tuple[str, ...],
-    channels: tuple[str, ...],
-    min_seconds: float,
-) -> Choice:
-    return Choice(
-        start=utc(start) if start else None,
-        end=utc(end) if end else None,
-        sub_accounts=sub_accounts,
-        agents=agents,
-        channels=channels,
-        min_seconds=min_seconds,
     )
 
 
