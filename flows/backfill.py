@@ -15,7 +15,7 @@ from flows.windows import Window
 async def backfill(
     start: datetime,
     end: datetime,
-    sub_accounts: list[str] | None = None,
+    sub_accounts: list[str | int] | None = None,
     refetch: bool = False,
     max_minutes: float | None = None,
 ) -> Report:
@@ -39,7 +39,7 @@ async def backfill(
             return await loading.backfill(
                 runtime,
                 span,
-                only=sub_accounts or (),
+                only=[str(account) for account in sub_accounts or ()],  # Prefect's command line reads numbers
                 refetch=refetch,
                 max_minutes=max_minutes,
                 step=recorder.step,

@@ -38,7 +38,7 @@ async def stop(stream_id: str) -> object:
 
 @direct_flow("start-stream")
 async def start_stream(
-    dialog_id: str, segment_id: str = "", sub_account_id: str = "", url: str = "", encoding: str = "PCMU"
+    dialog_id: str, segment_id: str = "", sub_account_id: str | int = "", url: str = "", encoding: str = "PCMU"
 ) -> object:
     """Start to stream a live dialog, or one segment of it; the stream's id.
 
@@ -49,8 +49,9 @@ async def start_stream(
         url: Where the audio goes. Empty: RINGCX_RECEIVE_URL.
         encoding: Encoding asked for.
     """
+    # Prefect's command line takes what looks like a number for one.
     wanted = StreamRequest(
-        dialog_id=dialog_id, segment_id=segment_id, sub_account_id=sub_account_id, url=url, encoding=encoding
+        dialog_id=dialog_id, segment_id=segment_id, sub_account_id=str(sub_account_id), url=url, encoding=encoding
     )
     return own(await start(wanted))
 

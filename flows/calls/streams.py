@@ -273,5 +273,5 @@ def only(given: str, known: tuple[str, ...]) -> str:
     if given:
         return given
     if len(known) > 1:
-        raise SettingsError(f"--sub-account: name the one that owns the dialog ({', '.join(known)})")
+        raise SettingsError(f"sub-account: name the one that owns the dialog ({', '.join(known)})")
     return known[0]
