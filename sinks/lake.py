@@ -22,7 +22,7 @@ from sinks.translate import translated
 from sinks.writing import Writing
 
 # DuckLake keeps the statistics of all tables for every snapshot that a connection ever saw, 0.2 MB each time in a small
-# lake and more in a large one, for as long as the connection lives. Opening it anew takes 0.2 s.
+# lake and more in a large one, for as long as the connection lives. Opening it anew takes 0.05 s.
 RENEW_AFTER = 200
 
 

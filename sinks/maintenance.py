@@ -25,9 +25,9 @@ from sinks.lake import Lake
 from sinks.schema import Table, literal
 
 KEEP_AT_LEAST = timedelta(days=2)
-# Merging takes no file with deletes, so what is not rewritten stays for good. In 30 days with 5 % of the segments updated
-# late: 59 files at 10 % (as in DuckLake's notes), 11 at 1 %, 1 at 0, which rewrites a month for the sake of one row. That
-# is nothing where a month is small: `windows` has 96 rows a day, of which one or two are read again.
+# Merging takes no file with deletes, so what is not rewritten stays for good. In 30 days with 5 % of the segments
+# updated late: 59 files at 10 % (as in DuckLake's notes), 11 at 1 %, 1 at 0, which rewrites a month for the sake of one
+# row. That is nothing where a month is small: `windows` has 96 rows a day, of which one or two are read again.
 REWRITE_FROM = 0.01
 SMALL_BYTES = 32_000_000  # a table with less is rewritten for any row
 TARGET_BYTES = 128_000_000  # `layout.OPTIONS`, as DuckLake stores it

@@ -40,12 +40,14 @@ class Site:
 
     def run_of(self, deployment: str, *options: str) -> dict[str, Any]:
         """The flow run that `prefect deployment run` started, once it has ended."""
-        return self.ended(self.begun(deployment, *options))
-
-    def begun(self, deployment: str, *options: str) -> str:
-        """The id of the flow run that `prefect deployment run` started."""
         started = self.command("deployment", "run", deployment, *options)
-        return str(re.findall(r"UUID: (\S+)", started)[0])
+        return self.ended(str(re.findall(r"UUID: (\S+)", started)[0]))
+
+    def begun(self, deployment: str, parameters: dict[str, str], env: dict[str, str]) -> str:
+        """The id of a flow run that is started as by the UI, with more in its environment."""
+        found = self.api.get(f"/deployments/name/{deployment}").raise_for_status().json()
+        wanted = {"parameters": parameters, "job_variables": {"env": env}, "state": {"type": "SCHEDULED"}}
+        return str(self.ask(f"/deployments/{found['id']}/create_flow_run", **wanted)["id"])
 
     def command(self, *arguments: str) -> str:
         """What `prefect ARGUMENTS` prints."""
@@ -170,12 +172,7 @@ def test_a_backfill_that_is_suspended_goes_on_and_one_that_is_cancelled_ends_wit
 ) -> None:
     """Prefect's signal raises inside asyncio, which may lose it; its suspension refuses the task that stores."""
     now = datetime.now(UTC).replace(microsecond=0, tzinfo=None)
-    span = (
-        "-p",
-        f"start={(now - timedelta(hours=20)).isoformat()}",
-        "-p",
-        f"end={(now - timedelta(hours=9)).isoformat()}",
-    )
+    span = {name: (now - timedelta(hours=ago)).isoformat() for name, ago in (("start", 20), ("end", 9))}
     lake = {"RINGCX_LAKE": str(site.folder / "stopped")}
     slowly = lake | {"RINGCX_TRANSCRIPT_LIMITS": "8/1"}
     before = site.asked()["once"]
@@ -187,7 +184,7 @@ def test_a_backfill_that_is_suspended_goes_on_and_one_that_is_cancelled_ends_wit
         runs = site.rows("SELECT count(*) AS n FROM runs WHERE finished_at IS NULL", **lake)
         return runs[0]["n"] == 0 or None
 
-    flow_run_id = site.begun(BACKFILL, *span, "--job-variable", f"env={json.dumps(slowly)}")
+    flow_run_id = site.begun(BACKFILL, span, slowly)
     until(lambda: asked(10), site.output)
     # What the UI's button sends.
     details = {"pause_timeout": (datetime.now(UTC) + timedelta(minutes=5)).isoformat(), "pause_reschedule": True}
@@ -204,7 +201,7 @@ def test_a_backfill_that_is_suspended_goes_on_and_one_that_is_cancelled_ends_wit
     kept = "transcript_state IN ('stored', 'empty')"
     counts = site.rows(f"SELECT count(claimed_by) AS held, count(*) FILTER ({kept}) AS kept FROM segments", **lake)
     assert counts == [{"held": 0, "kept": site.asked()["once"] - before}]
-    assert site.run_of(BACKFILL, *span, "--job-variable", f"env={json.dumps(lake)}")["state_name"] == "Completed"
+    assert site.ended(site.begun(BACKFILL, span, lake))["state_name"] == "Completed"
     assert site.asked()["again"] == 0
 
 
@@ -220,7 +217,7 @@ def test_a_sub_account_that_is_denied_fails_the_run_with_the_reason_and_the_othe
     assert done.returncode == 0, done.stderr  # so that there is data to become stale
     with SandboxServer(config) as sandbox:
         settings = point_at(config, sandbox.base_url) | lake
-        ended = site.run_of(INGEST, "--job-variable", f"env={json.dumps(settings)}")
+        ended = site.ended(site.begun(INGEST, {}, settings))
     assert ended["state_name"] == "Failed", site.output()
     assert f"sub-account {others[0].sub_account_id}" in ended["state"]["message"]
     assert "status 403" in ended["state"]["message"]

@@ -1,5 +1,6 @@
 """Lakes that several tests begin from."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -15,3 +16,9 @@ def empty_lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with open_lake(load_settings(_env_file=None, ringcx_lake=str(folder))) as lake:
         lake.create()
     return folder
+
+
+@pytest.fixture
+def laid_out(empty_lake: Path, tmp_path: Path) -> Path:
+    """A copy of it as `lake` in the test's folder, so that what the test starts finds nothing to lay out."""
+    return shutil.copytree(empty_lake, tmp_path / "lake")

@@ -25,6 +25,7 @@ FETCHED_SQL = """
     WHERE segment_end_time < ?
 """
 Scenario = Callable[[World, Runtime, "Machine"], Coroutine[Any, Any, None]]
+pytestmark = pytest.mark.usefixtures("laid_out")
 
 
 class Machine:

@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import io
-import shutil
 import wave
 from collections import Counter
 from collections.abc import Coroutine, Sequence
@@ -28,11 +27,7 @@ from tests.virtual_time import NOON, World, run_virtually
 START = datetime.fromtimestamp(NOON, UTC) - timedelta(hours=2)
 HOSTILE = ("../../../etc/passwd", "a/b", "..", "nul\x00", "ünï ✆")
 Rows = list[dict[str, Any]]
-
-
-@pytest.fixture(autouse=True)
-def _lake(empty_lake: Path, tmp_path: Path) -> None:
-    shutil.copytree(empty_lake, tmp_path / "lake")
+pytestmark = pytest.mark.usefixtures("laid_out")
 
 
 class Scenario(Protocol):

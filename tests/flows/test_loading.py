@@ -22,6 +22,7 @@ from tests.virtual_time import NOON, World, run_virtually
 
 START = datetime.fromtimestamp(NOON, UTC) - timedelta(hours=2)
 Scenario = Callable[[World, Runtime], Coroutine[Any, Any, Any]]
+pytestmark = pytest.mark.usefixtures("laid_out")
 
 
 def play(scenario: Scenario, folder: Path, config: SandboxConfig | None = None, **settings: object) -> Any:
@@ -60,7 +61,7 @@ def test_a_pass_loads_what_there_is_and_adds_up(tmp_path: Path) -> None:
         assert count(runtime, "utterances") == report.tally.utterances_loaded > 100
         assert count(runtime, "runs WHERE state = 'done' AND segments_read = segments_loaded + segments_skipped") == 1
 
-    play(scenario, tmp_path)
+    play(scenario, tmp_path / "new")
 
 
 def test_what_is_being_stored_when_the_last_transcript_comes_is_counted(tmp_path: Path) -> None:
@@ -303,7 +304,7 @@ def test_a_forecast_says_what_a_backfill_will_cost_and_costs_nothing(tmp_path: P
         assert (cost.transcripts or 0) > 10
         assert len([r for r in world.sandbox.log if r.group != "accounts"]) == before
 
-    play(scenario, tmp_path)
+    play(scenario, tmp_path / "new")
 
 
 def test_a_backfill_of_one_sub_account_leaves_the_others_alone(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import logging
-import shutil
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -31,11 +30,7 @@ SAID_SQL = """
     SELECT segment_id, seq, message, participant_id, participant_type, spoken_at, segment_day, extra FROM utterances
     WHERE source = 'ringcentral-ai' ORDER BY segment_id, seq
 """
-
-
-@pytest.fixture(autouse=True)
-def _lake(empty_lake: Path, tmp_path: Path) -> None:
-    shutil.copytree(empty_lake, tmp_path / "lake")
+pytestmark = pytest.mark.usefixtures("laid_out")
 
 
 def rows(runtime: Runtime, sql: str = JOB_SQL) -> list[dict[str, Any]]:

@@ -44,6 +44,7 @@ from tests.told import told_lake
 
 NOW = datetime(2026, 9, 1, 12, tzinfo=UTC)
 CHUNK = os.urandom(800)
+pytestmark = pytest.mark.usefixtures("laid_out")
 
 
 @dataclass
@@ -128,7 +129,7 @@ def test_a_segment_is_in_the_table_when_it_begins_and_whole_when_it_has_ended(tm
         assert not list(journal(at.audio).glob("*/*.json"))
         assert [one["state"] for one in at.table("runs")] == ["running"]
 
-    run(tmp_path, story)
+    run(tmp_path / "new", story)
 
 
 def test_all_that_happens_on_a_stream_is_told_in_its_order(tmp_path: Path) -> None:

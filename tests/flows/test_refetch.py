@@ -18,6 +18,7 @@ from tests.virtual_time import World
 
 SPAN = Window(START, START + timedelta(hours=2))
 SAID = "SELECT * EXCLUDE (segment_day) FROM utterances ORDER BY sub_account_id, dialog_id, segment_id, seq"
+pytestmark = pytest.mark.usefixtures("laid_out")
 
 
 async def load(runtime: Runtime) -> None:

@@ -73,6 +73,7 @@ def test_serve_enriches_after_each_ingest_if_it_is_switched_on(tmp_path: Path) -
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("laid_out")
 def test_serve_reconciles_and_maintains_while_it_ingests(tmp_path: Path) -> None:
     """Here a reconcile waits a quarter of an hour for its polls: an ingest that waited for it would be late."""
     one = generate_account().sub_accounts[:1]

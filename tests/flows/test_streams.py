@@ -5,7 +5,6 @@ running is known and can be stopped.
 import asyncio
 import hashlib
 import logging
-import shutil
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, Protocol
@@ -30,11 +29,7 @@ REQUEST = StreamRequest(dialog_id=DIALOG, segment_id=SEGMENT, url=URL, sub_accou
 RUNS = Fault(status=200, body="")  # accepted, and nobody dials
 GONE = Fault(status=404)
 NO_STREAM = Fault(status=409)
-
-
-@pytest.fixture(autouse=True)
-def _lake(empty_lake: Path, tmp_path: Path) -> None:
-    shutil.copytree(empty_lake, tmp_path / "lake")
+pytestmark = pytest.mark.usefixtures("laid_out")
 
 
 class Scenario(Protocol):

@@ -1,6 +1,5 @@
 """`transcribe` with RingCentral's AI: segments that only have a recording, chosen, heard and told beside all others."""
 
-import shutil
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,11 +17,7 @@ from sinks.changes import Upsert
 from tests.flows.elsewhere import BEGAN, LINES, Play, key, play
 
 Row = dict[str, Any]
-
-
-@pytest.fixture(autouse=True)
-def _lake(empty_lake: Path, tmp_path: Path) -> None:
-    shutil.copytree(empty_lake, tmp_path / "lake")
+pytestmark = pytest.mark.usefixtures("laid_out")
 
 
 def fill(runtime: Runtime, *states: str, **changes: object) -> None:
