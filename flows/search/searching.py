@@ -125,7 +125,7 @@ def ranking_sql(
     offset: int = 0,
     order: Order = "rank",
 ) -> str:
-    """SQL for one row per conversation found: how many there are in all, its key, score and days of its segments."""
+    """SQL for one row per conversation found: how many there are in all, its key and its score."""
     asked = terms(expression)
     number = {term: index for index, term in enumerate(asked)}
     flags = ", ".join(f"regexp_matches(message, {literal(term.exact)}) AS is_{n}" for term, n in number.items())
@@ -142,7 +142,7 @@ def ranking_sql(
         counted AS MATERIALIZED (SELECT sub_account_id, dialog_id, {counts} FROM said GROUP BY ALL),
         whole AS (SELECT count(*) AS conversations, greatest(avg(turns), 1) AS mean_turns FROM scope),
         spread AS (SELECT {of_all} FROM scope JOIN counted USING (sub_account_id, dialog_id))
-        SELECT count(*) OVER (), sub_account_id, dialog_id, {score} AS score, started_at, first_end, last_end
+        SELECT count(*) OVER (), sub_account_id, dialog_id, {score} AS score
         FROM scope {join} counted USING (sub_account_id, dialog_id), whole, spread
         WHERE turns > 0 AND {_condition(expression, number)}
         ORDER BY {best}started_at DESC, sub_account_id, dialog_id
