@@ -33,7 +33,7 @@ from sinks.location import Location
 # 2: utterances have a source; an older release would delete those of other sources.
 # 3: segments say under which day their utterances are; an older release would not, and the views find none.
 LAYOUT_VERSION = 3
-UPGRADES = {int(file.stem): file.read_text() for file in (Path(__file__).parent / "upgrades").glob("*.sql")}
+UPGRADES = Path(__file__).parent / "upgrades"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,8 @@ def open_lake(settings: Settings) -> Lake:
 
 def lake_at(location: Location) -> Lake:
     """The lake at this place, with all tables, views and macros."""
-    return Lake(location, TABLES, view_bodies(), macros=macro_bodies(), version=LAYOUT_VERSION, upgrades=UPGRADES)
+    upgrades = {int(file.stem): file.read_text() for file in UPGRADES.glob("*.sql")}
+    return Lake(location, TABLES, view_bodies(), macros=macro_bodies(), version=LAYOUT_VERSION, upgrades=upgrades)
 
 
 def open_quotas(settings: Settings, clock: Callable[[], float] = time.time, *, in_background: bool = False) -> Quotas:

@@ -213,11 +213,9 @@ class Lake:
                     layout.check_unused(con, self.location)  # before there is a catalog, which would look like a lake
                 engine.attach(con, self.location, read_only=read_only, create=create)
                 if not create:
-                    layout.check_laid_out(con, self._layout.version, self.location)
+                    layout.check_laid_out(con, self._layout.version, self.location, to_write=not read_only)
                 if read_only and confined:
                     guard.confine(con, self.location)
-                elif not read_only and not create:
-                    layout.check_version(con, self._layout.version, self.location)
             except BaseException:
                 con.close()
                 raise

@@ -72,9 +72,9 @@ def stored_layout(con: duckdb.DuckDBPyConnection) -> tuple[int, str] | None:
     return (int(row[0]), str(row[1])) if row else None
 
 
-def check_laid_out(con: duckdb.DuckDBPyConnection, version: int, location: Location) -> None:
-    """LakeUnavailable if there are no tables yet, or only those of an earlier version."""
-    stored = stored_layout(con)
+def check_laid_out(con: duckdb.DuckDBPyConnection, version: int, location: Location, *, to_write: bool) -> None:
+    """LakeUnavailable if there are no tables yet, or those of an earlier version; LakeTooNew for a writer of others."""
+    stored = check_version(con, version, location) if to_write else stored_layout(con)
     if stored is None:
         raise LakeUnavailable(f"there is a catalog at {location}, but no tables in it yet")
     if stored[0] < version:

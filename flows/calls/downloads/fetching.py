@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 from connectors import state
 from connectors.errors import Blocked, ConnectorError
 from connectors.limits import Limit
+from flows.calls.downloads.choice import Choice
 from flows.calls.downloads.haul import Arrival, Fetched, Haul, Item, Outcome, arrived, failed
 from flows.on_record import DONE, FAILED, on_record, record
 from flows.pipeline import unbroken
@@ -39,28 +40,37 @@ class Errand:
     """What kind of items a run is after: how to find those that are due, to ask for one, and to keep what came."""
 
     kind: str
-    group: str
     limits: tuple[Limit, ...]
     due_sql: str  # the items that are due at $now, newest first; `$limit` of them
     left_sql: str  # how many are still wanted, due or not
-    parameters: Mapping[str, object]  # of both: see `Choice.parameters`
-    accounts: Sequence[str]
+    choice: Choice
+    ready_s: float  # how long after its segment's end an item may be there
     attempt: Callable[[Accounts, Item, str], Awaitable[Arrival]]
     changes: Callable[[Sequence[Outcome], str], list[Change]]
 
+    def parameters(self, runtime: Runtime, accounts: Accounts) -> dict[str, object]:
+        """What both statements are asked with. Raises SettingsError for a sub-account that is none of these."""
+        now = runtime.now()
+        chosen = self.choice.parameters(accounts.sub_account_ids, now, now - runtime.patience.retention)
+        return {**chosen, "ready_s": self.ready_s}
 
-def wanted(runtime: Runtime, errand: Errand) -> tuple[int, timedelta]:
+
+async def wanted(runtime: Runtime, errand: Errand) -> tuple[int, timedelta]:
     """How many items are due now, and how long they take at the present limits."""
-    sql = f"SELECT count(*) AS n FROM ({errand.due_sql})"  # noqa: S608 - the program's own
-    everything = {**errand.parameters, "now": runtime.now(), "limit": 2**62}
-    due = int(runtime.lake.query(sql, everything).to_pylist()[0]["n"])
+    runtime.lake.create()
+    due = _count_due(runtime, errand, errand.parameters(runtime, await runtime.accounts()))
     return due, sending_time(due, [(limit.requests, limit.seconds) for limit in errand.limits])
+
+
+def _count_due(runtime: Runtime, errand: Errand, parameters: Mapping[str, object]) -> int:
+    sql = f"SELECT count(*) AS n FROM ({errand.due_sql})"  # noqa: S608 - the program's own
+    everything = {**parameters, "now": runtime.now(), "limit": 2**62}
+    return int(runtime.lake.query(sql, everything).to_pylist()[0]["n"])
 
 
 async def fetch(
     runtime: Runtime,
-    errand: Callable[[Accounts], Errand],
-    kind: str,
+    errand: Errand,
     *,
     max_minutes: float | None = None,
     on_progress: Progress = lambda haul: None,
@@ -69,7 +79,7 @@ async def fetch(
 
     Starts nothing new after `max_minutes`; the next run goes on where this one stopped.
     """
-    started_at = runtime.now()
+    started_at, kind = runtime.now(), errand.kind
     run_id = str(UUID(int=runtime.rng.getrandbits(128), version=4))
     until = None if max_minutes is None else started_at + timedelta(minutes=max_minutes)
     with on_record(runtime, run_id, kind, started_at):
@@ -77,10 +87,10 @@ async def fetch(
         try:
             async with _alone(runtime, kind):
                 accounts = await runtime.accounts()
-                chosen = errand(accounts)
-                haul.wanted = wanted(runtime, chosen)[0]
+                parameters = errand.parameters(runtime, accounts)
+                haul.wanted = _count_due(runtime, errand, parameters)
                 on_progress(haul)
-                await Fetching(runtime, chosen, accounts, run_id, haul, on_progress, until).execute()
+                await Fetching(runtime, errand, accounts, parameters, run_id, haul, on_progress, until).execute()
         except BaseException as error:
             known = isinstance(error, (ConnectorError, LakeError, SettingsError))
             stopped = not isinstance(error, Exception)  # cancelled, or a signal
@@ -89,7 +99,7 @@ async def fetch(
             raise
         ends = FAILED if haul.troubles else DONE
         record(runtime, run_id, kind, ends, started_at, haul.columns(runtime.http.spent))
-        left = runtime.lake.query(chosen.left_sql, chosen.parameters).to_pylist()[0]["n"]
+        left = runtime.lake.query(errand.left_sql, parameters).to_pylist()[0]["n"]
         return Fetched(run_id, kind, started_at, runtime.now(), haul, int(left))
 
 
@@ -100,6 +110,7 @@ class Fetching:
     runtime: Runtime
     errand: Errand
     accounts: Accounts
+    parameters: Mapping[str, object]
     run_id: str
     haul: Haul
     on_progress: Progress
@@ -121,8 +132,9 @@ class Fetching:
 
     def _due(self) -> list[Item]:
         """What is due, but of sub-accounts that are given up. Each attempt makes its item due later, or never."""
-        accounts = [name for name in self.errand.accounts if self._in_vain[name] < GIVE_UP_AFTER]
-        parameters = {**self.errand.parameters, "accounts": accounts, "now": self.runtime.now(), "limit": ROUND}
+        chosen = self.errand.choice.chosen(self.accounts.sub_account_ids)
+        accounts = [name for name in chosen if self._in_vain[name] < GIVE_UP_AFTER]
+        parameters = {**self.parameters, "accounts": accounts, "now": self.runtime.now(), "limit": ROUND}
         return [_item(row) for row in self.runtime.lake.query(self.errand.due_sql, parameters).to_pylist()]
 
     async def _round(self, items: list[Item]) -> None:

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from connectors import wav
 from connectors.answers import BadBody
-from connectors.ringcx.recordings import GROUP, Recordings
+from connectors.ringcx.recordings import Recordings
 from flows.calls.downloads.choice import CONDITION, Choice
 from flows.calls.downloads.fetching import Errand, Progress
 from flows.calls.downloads.fetching import fetch as fetch_all
@@ -65,41 +65,30 @@ async def fetch(
     """
     top = runtime.settings.ringcx_audio_path
     await asyncio.to_thread(clear_parts, top, runtime.clock() - STALE_PARTS_S)
-    errand = _errand(runtime, choice)
-    return await fetch_all(runtime, errand, KIND, max_minutes=max_minutes, on_progress=on_progress)
+    return await fetch_all(runtime, _errand(runtime, choice), max_minutes=max_minutes, on_progress=on_progress)
 
 
 async def wanted(runtime: Runtime, choice: Choice) -> tuple[int, timedelta]:
     """How many recordings are due, and how long they take at the present limits."""
-    runtime.lake.create()
-    return wanted_of(runtime, _errand(runtime, choice)(await runtime.accounts()))
+    return await wanted_of(runtime, _errand(runtime, choice))
 
 
-def _errand(runtime: Runtime, choice: Choice) -> Callable[[Accounts], Errand]:
+def _errand(runtime: Runtime, choice: Choice) -> Errand:
     source = Recordings(runtime.caller)
 
     async def attempt(accounts: Accounts, item: Item, run_id: str) -> Arrival:
         return await source.fetch(accounts.rc_account_id, *item.key, _taker(runtime, item, run_id))
 
-    def errand(accounts: Accounts) -> Errand:
-        return Errand(
-            kind=KIND,
-            group=GROUP,
-            limits=runtime.settings.ringcx_recording_limits,
-            due_sql=DUE_SQL,
-            left_sql=LEFT_SQL,
-            accounts=choice.chosen(accounts.sub_account_ids),
-            parameters={
-                **choice.parameters(
-                    accounts.sub_account_ids, runtime.now(), runtime.now() - runtime.patience.retention
-                ),
-                "ready_s": runtime.settings.ringcx_recording_ready_seconds,
-            },
-            attempt=attempt,
-            changes=_changes,
-        )
-
-    return errand
+    return Errand(
+        kind=KIND,
+        limits=runtime.settings.ringcx_recording_limits,
+        due_sql=DUE_SQL,
+        left_sql=LEFT_SQL,
+        choice=choice,
+        ready_s=runtime.settings.ringcx_recording_ready_seconds,
+        attempt=attempt,
+        changes=_changes,
+    )
 
 
 def _taker(

@@ -1,11 +1,11 @@
 """Summaries fetched: RingCX's own and the agent's, for each segment, into `summaries`. Knows no Prefect."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 
 import pyarrow as pa
 
-from connectors.ringcx.summaries import AGENT, AUTO, GROUP, Summaries
+from connectors.ringcx.summaries import AGENT, AUTO, Summaries
 from flows.calls.downloads.choice import CONDITION, Choice
 from flows.calls.downloads.fetching import Errand, Progress
 from flows.calls.downloads.fetching import fetch as fetch_all
@@ -47,17 +47,15 @@ async def fetch(
 
     Starts nothing new after `max_minutes`; the next run goes on from there.
     """
-    errand = _errand(runtime, choice)
-    return await fetch_all(runtime, errand, KIND, max_minutes=max_minutes, on_progress=on_progress)
+    return await fetch_all(runtime, _errand(runtime, choice), max_minutes=max_minutes, on_progress=on_progress)
 
 
 async def wanted(runtime: Runtime, choice: Choice) -> tuple[int, timedelta]:
     """How many summaries are due, and how long they take at the present limits."""
-    runtime.lake.create()
-    return wanted_of(runtime, _errand(runtime, choice)(await runtime.accounts()))
+    return await wanted_of(runtime, _errand(runtime, choice))
 
 
-def _errand(runtime: Runtime, choice: Choice) -> Callable[[Accounts], Errand]:
+def _errand(runtime: Runtime, choice: Choice) -> Errand:
     source = Summaries(runtime.caller)
 
     async def attempt(accounts: Accounts, item: Item, run_id: str) -> Arrival:
@@ -68,25 +66,16 @@ def _errand(runtime: Runtime, choice: Choice) -> Callable[[Accounts], Errand]:
             return Arrival(state=EMPTY)
         return Arrival(columns={"summary": text}, size_bytes=len(text.encode()))
 
-    def errand(accounts: Accounts) -> Errand:
-        return Errand(
-            kind=KIND,
-            group=GROUP,
-            limits=runtime.settings.ringcx_summary_limits,
-            due_sql=DUE_SQL,
-            left_sql=LEFT_SQL,
-            accounts=choice.chosen(accounts.sub_account_ids),
-            parameters={
-                **choice.parameters(
-                    accounts.sub_account_ids, runtime.now(), runtime.now() - runtime.patience.retention
-                ),
-                "ready_s": float(runtime.settings.ringcx_offset_seconds),
-            },
-            attempt=attempt,
-            changes=_changes,
-        )
-
-    return errand
+    return Errand(
+        kind=KIND,
+        limits=runtime.settings.ringcx_summary_limits,
+        due_sql=DUE_SQL,
+        left_sql=LEFT_SQL,
+        choice=choice,
+        ready_s=float(runtime.settings.ringcx_offset_seconds),
+        attempt=attempt,
+        changes=_changes,
+    )
 
 
 def _changes(done: Sequence[Outcome], run_id: str) -> list[Change]:
